@@ -1,0 +1,3 @@
+//! infill
+
+fn main() {}

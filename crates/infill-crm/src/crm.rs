@@ -1,0 +1,198 @@
+//! The seam between Infill and one vendor.
+//!
+//! Shaped so that three kinds of vendor fit without a special case above it: batch sizes are data
+//! ([`Limits`]), answers are matched by record id and never by position, and a row is confirmed only when its own id was seen
+//! in the answer.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use infill_model::property::PropertyDef;
+use infill_model::row::Gone;
+use infill_model::slice::{ResolvedSlice, Selection};
+use infill_model::{ListId, ObjectType, Properties, PropertyName, RecordId, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// One account in one CRM.
+///
+/// Every method spends from the connection's quota before each call and may return
+/// [`infill_model::Class::Throttled`] with the moment to come back at.
+#[async_trait]
+pub trait Crm: Send + Sync + Debug {
+    /// Which account the credentials reach, its time zone and its limits.
+    async fn account(&self) -> Result<Account, Error>;
+
+    /// The vendor's largest sizes.
+    fn limits(&self) -> Limits;
+
+    /// The live definitions of an object's properties.
+    async fn catalog(&self, object: &ObjectType) -> Result<Catalog, Error>;
+
+    /// The lists (or what the vendor calls them) of the account.
+    async fn lists(&self) -> Result<Vec<ListInfo>, Error>;
+
+    /// Finds the slice and checks that it exists and holds records of `object`. Asked again when it is still
+    /// processing.
+    async fn resolve(&self, object: &ObjectType, selection: &Selection) -> Result<ResolvedSlice, Error>;
+
+    /// One page of record ids, from `cursor` on, in ascending and repeatable order.
+    async fn list_ids(&self, slice: &ResolvedSlice, cursor: Option<&Cursor>) -> Result<IdPage, Error>;
+
+    /// Reads at most [`Limits::read_batch`] records by id. Every id asked for is in the answer, as a record or
+    /// as gone; a record merged into another is gone with its survivor.
+    async fn read(
+        &self,
+        object: &ObjectType,
+        records: &[RecordId],
+        properties: &[PropertyName],
+    ) -> Result<ReadAnswer, Error>;
+
+    /// Updates at most [`Limits::write_batch`] records by id; can never create one.
+    ///
+    /// # Errors
+    /// When the vendor refused the batch as a whole ([`infill_model::Class::Rejected`], with the guilty records
+    /// named where the vendor names them), or the call failed. [`Error::delivery`] says whether the
+    /// vendor may have committed.
+    async fn write(&self, object: &ObjectType, updates: &[Update]) -> Result<WriteAnswer, Error>;
+
+    /// The value as the vendor stores it, so that what was sent and what is read back compare equal. Pure.
+    fn normalize(&self, property: &PropertyDef, value: &Value) -> Value;
+
+    /// Checks a value before any call is spent on it: an option that does not exist, text that is no
+    /// number. Pure.
+    ///
+    /// # Errors
+    /// The refusal the vendor would have answered with, in our words.
+    fn check(&self, property: &PropertyDef, value: &Value) -> Result<(), Refusal>;
+
+    /// Where a person opens the record, when the account is known.
+    fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String>;
+}
+
+/// An account, as the CRM describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The vendor's id of it (a HubSpot portal id).
+    pub id: String,
+    /// What to show a person.
+    pub label: String,
+    /// IANA time zone; the day's budget starts anew at its midnight.
+    pub time_zone: String,
+    /// Host of the vendor's screens.
+    pub ui_domain: Option<String>,
+    /// Calls allowed in a day, where the vendor says.
+    pub daily_limit: Option<u64>,
+    /// Calls already spent today by everyone, where the vendor says.
+    pub daily_used: Option<u64>,
+}
+
+/// The vendor's largest sizes, in records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Ids on one page of a listing.
+    pub id_page: u32,
+    /// Records in one read.
+    pub read_batch: u32,
+    /// Records in one write: the size batches are cut to.
+    pub write_batch: u32,
+}
+
+/// Properties of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The object.
+    pub object: ObjectType,
+    /// Every property the credentials may see, sorted by name.
+    pub properties: Vec<PropertyDef>,
+}
+
+impl Catalog {
+    /// The definition of a name, exactly as spelt.
+    #[must_use]
+    pub fn get(&self, name: &PropertyName) -> Option<&PropertyDef> {
+        self.properties.binary_search_by(|def| def.name.cmp(name)).ok().and_then(|i| self.properties.get(i))
+    }
+}
+
+/// A list in the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListInfo {
+    /// Its id.
+    pub id: ListId,
+    /// Its name.
+    pub name: String,
+    /// The kind of record it holds.
+    pub object: ObjectType,
+    /// The vendor's word for its kind: `static`, `active`, `snapshot`.
+    pub kind: String,
+    /// How many records, where the vendor says.
+    pub size: Option<u64>,
+}
+
+/// A place to resume a listing from; opaque to all but the vendor's crate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub String);
+
+/// One page of ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdPage {
+    /// The ids, ascending.
+    pub records: Vec<RecordId>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// One record as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its id.
+    pub id: RecordId,
+    /// The properties asked for; one the record does not have is `Null`.
+    pub properties: Properties,
+}
+
+/// The answer to a read: together, every id asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadAnswer {
+    /// What was found.
+    pub records: Vec<Record>,
+    /// What was not.
+    pub gone: Vec<(RecordId, Gone)>,
+}
+
+/// The new values of one record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// The record.
+    pub record: RecordId,
+    /// Properties to set; `Null` clears.
+    pub properties: Properties,
+}
+
+/// The answer to a write that was not refused as a whole. An id that went in and is in none of the three is
+/// unconfirmed: it is read back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriteAnswer {
+    /// Ids the vendor says it updated.
+    pub confirmed: Vec<RecordId>,
+    /// Records the vendor refused, each with its words.
+    pub refused: Vec<(RecordId, Refusal)>,
+    /// Records that are no longer there.
+    pub gone: Vec<(RecordId, Gone)>,
+}
+
+/// Why one record's values are not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The vendor's code, or ours from a check before the call.
+    pub code: String,
+    /// The vendor's message, or ours; says what to change.
+    pub message: String,
+    /// The property at fault, where known.
+    pub property: Option<PropertyName>,
+    /// The vendor's correlation id.
+    pub correlation_id: Option<String>,
+}

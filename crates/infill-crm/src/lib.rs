@@ -1,0 +1,15 @@
+//! What Infill asks of a CRM, and the one HTTP transport that speaks to any of them.
+//!
+//! The [`Crm`] trait is the seam: a vendor's crate implements it, everything else is rows in and outcomes out.
+//! Nothing here knows a vendor, a store or a queue; quota and logins are asked of small traits handed in.
+
+pub mod auth;
+pub mod crm;
+pub mod error;
+pub mod meter;
+pub mod transport;
+
+pub use crm::{
+    Account, Catalog, Crm, Cursor, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal, Update, WriteAnswer,
+};
+pub use error::{Delivery, Error};

@@ -1,0 +1,244 @@
+//! A plan: which slice to pull, which chain to run, which properties to write, how careful to be.
+//!
+//! The types are the format: strict serde, and the JSON Schema is derived from them. [`parse`] reads a file and
+//! reports every fault with its place.
+
+pub mod parse;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ActionId, ConnectionName, ListId, ObjectType, PropertyName};
+use crate::slice::Selection;
+use crate::value::Value;
+
+/// Rows the canary takes when the plan does not say.
+pub const DEFAULT_CANARY: u32 = 5;
+
+/// Rows a plan runs on until it has verified a row on its connection.
+pub const FIRST_RUN_CAP: u64 = 5;
+
+/// Seconds a before-image is trusted without another read, when the plan does not say.
+pub const DEFAULT_GUARD_OLDER_THAN_SECONDS: u32 = 30;
+
+/// A whole plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// What people call it; runs of one plan share its name.
+    pub name: String,
+    /// The connection, as named in the configuration.
+    pub connection: ConnectionName,
+    /// Which records.
+    pub source: Source,
+    /// Properties the chain may read as `{{input.NAME}}`.
+    #[serde(default)]
+    pub inputs: Vec<PropertyName>,
+    /// The actions, in order.
+    #[serde(default)]
+    pub chain: Vec<Action>,
+    /// What is written back to the same record.
+    pub writeback: Writeback,
+    /// How much is read back after the write.
+    #[serde(default)]
+    pub verify: Verify,
+    /// How many rows go first, alone; 0 for none.
+    #[serde(default = "default_canary")]
+    pub canary: u32,
+}
+
+const fn default_canary() -> u32 {
+    DEFAULT_CANARY
+}
+
+/// Which records a plan selects: an object and exactly one of `list`, `filter`, `view`, `query`, `ids`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The kind of record: `contacts`, `companies`, `deals`, `tickets`, or a custom type's id.
+    pub object: ObjectType,
+    /// A list, by id or by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListId>,
+    /// Conditions on properties; all records that meet them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Vec<Condition>>,
+    /// A saved view, for CRMs that have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<String>,
+    /// A query in the CRM's own language, for CRMs that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// A CSV file of record ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<String>,
+    /// At most this many records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_count: Option<u64>,
+    /// Five-field cron; left out: once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+}
+
+impl Source {
+    /// The one way the plan selects records; `None` when it names none or several, which [`parse`] refuses.
+    #[must_use]
+    pub fn selection(&self) -> Option<Selection> {
+        let mut ways = [
+            self.list.clone().map(Selection::List),
+            self.filter.clone().map(Selection::Filter),
+            self.view.clone().map(Selection::View),
+            self.query.clone().map(Selection::Query),
+            self.ids.clone().map(Selection::Ids),
+        ]
+        .into_iter()
+        .flatten();
+        let first = ways.next()?;
+        ways.next().is_none().then_some(first)
+    }
+}
+
+/// One action of the chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Action {
+    /// Its name, unique in the chain; outputs are `{{id.output}}`.
+    pub id: ActionId,
+    /// Its kind: `format_data_using_js_expression`, `filter`.
+    pub action: String,
+    /// What it works on; each kind has its own.
+    #[serde(default)]
+    pub inputs: serde_json::Map<String, Value>,
+    /// Run it only on rows that meet these conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_if: Option<RunIf>,
+    /// Go on with the row when this action fails; its outputs are then empty.
+    #[serde(default)]
+    pub continue_workflow_if_action_fails: bool,
+}
+
+/// When an action runs at all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunIf {
+    /// Conditions, or groups of them.
+    pub conditions: Vec<ConditionNode>,
+    /// Go on with the next action when they are not met; else the row is skipped.
+    #[serde(default)]
+    pub continue_workflow_if_run_condition_not_met: bool,
+}
+
+/// A condition, or a group of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ConditionNode {
+    /// A group, evaluated as if in brackets.
+    Group(ConditionGroup),
+    /// One comparison.
+    Leaf(Condition),
+}
+
+/// Conditions in brackets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionGroup {
+    /// What is in the brackets.
+    pub conditions: Vec<ConditionNode>,
+    /// How the group is joined to what stands before it; ignored on the first.
+    #[serde(default)]
+    pub combinator: Combinator,
+}
+
+/// One comparison. `variable` is a reference in a chain and a property name in a source filter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// `{{input.firstname}}` in a chain, `firstname` in a source filter.
+    pub variable: String,
+    /// A word of the in-chain dialect: `is`, `is not`, `contains`, `does not contain`, `is empty`,
+    /// `is not empty`, `greater than`, `less than`, `is between`, `contains any of`, `not contains any of`.
+    pub operator: String,
+    /// What it is compared with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<Value>,
+    /// How it is joined to what stands before it; ignored on the first.
+    #[serde(default)]
+    pub combinator: Combinator,
+}
+
+/// How two conditions are joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Combinator {
+    /// Both.
+    #[default]
+    And,
+    /// Either.
+    Or,
+}
+
+/// What is written back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Writeback {
+    /// The properties, all sent in one call per record.
+    pub properties: Vec<PropertyWrite>,
+    /// What to do when a target changed between pull and write.
+    #[serde(default)]
+    pub if_changed: IfChanged,
+    /// Seconds a before-image is trusted without reading the record again just before the write.
+    #[serde(default = "default_guard_older_than")]
+    pub guard_older_than: u32,
+}
+
+const fn default_guard_older_than() -> u32 {
+    DEFAULT_GUARD_OLDER_THAN_SECONDS
+}
+
+/// One property to write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PropertyWrite {
+    /// The CRM's internal name.
+    pub name: PropertyName,
+    /// The value: text with references, `{{enrichment.formatted_data}}`.
+    pub value: String,
+    /// When to write it.
+    #[serde(default)]
+    pub when: When,
+}
+
+/// When a property is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Whenever it differs from what the record has.
+    #[default]
+    Always,
+    /// Only when the record has no value.
+    IfEmpty,
+}
+
+/// What to do when a person changed a target meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IfChanged {
+    /// Send nothing for that row; both values are kept.
+    #[default]
+    Hold,
+    /// Write all the same.
+    Overwrite,
+}
+
+/// How much is read back: `all`, `none`, or `sample: 100`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// Every row written.
+    #[default]
+    All,
+    /// None: rows end as `written`.
+    None,
+    /// About this many rows, chosen by record id so that a repeat chooses the same; the canary always.
+    Sample(u64),
+}

@@ -1,0 +1,149 @@
+//! A run: its states, and the immutable value that `configure-chain` leaves for `run` and `verify`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ObjectType, PropertyName};
+use crate::plan::{IfChanged, Verify, When};
+use crate::property::PropertyDef;
+
+/// The state of a run.
+///
+/// ```text
+/// source-sync ─▶ await-rows ─▶ configure-chain ─▶ canary ─▶ running ─▶ completed
+///      │              │               │             │          │
+///      └──────────────┴─▶ empty       └─────────────┴──────────┴─▶ stopped | cancelling ─▶ cancelled
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Pulling ids and values.
+    SourceSync,
+    /// Waiting for the count to be stable.
+    AwaitRows,
+    /// Compiling and checking.
+    ConfigureChain,
+    /// The canary batch is on its way, alone.
+    Canary,
+    /// The rest is on its way.
+    Running,
+    /// Asked to stop; batches in flight are finishing.
+    Cancelling,
+    /// Every row settled.
+    Completed,
+    /// The slice held no record.
+    Empty,
+    /// Could not go on; the run's cause says why.
+    Stopped,
+    /// Stopped as asked.
+    Cancelled,
+}
+
+impl RunState {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::SourceSync,
+        Self::AwaitRows,
+        Self::ConfigureChain,
+        Self::Canary,
+        Self::Running,
+        Self::Cancelling,
+        Self::Completed,
+        Self::Empty,
+        Self::Stopped,
+        Self::Cancelled,
+    ];
+
+    /// The wire value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SourceSync => "source-sync",
+            Self::AwaitRows => "await-rows",
+            Self::ConfigureChain => "configure-chain",
+            Self::Canary => "canary",
+            Self::Running => "running",
+            Self::Cancelling => "cancelling",
+            Self::Completed => "completed",
+            Self::Empty => "empty",
+            Self::Stopped => "stopped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will happen by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Completed | Self::Empty | Self::Stopped | Self::Cancelled => true,
+            Self::SourceSync
+            | Self::AwaitRows
+            | Self::ConfigureChain
+            | Self::Canary
+            | Self::Running
+            | Self::Cancelling => false,
+        }
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for RunState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| format!("unknown run state \"{text}\""))
+    }
+}
+
+/// What `configure-chain` resolved, once, for the whole run. Workers only carry it out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompiledRun {
+    /// The kind of record.
+    pub object: ObjectType,
+    /// The properties the chain reads, as pulled.
+    pub inputs: Vec<PropertyName>,
+    /// The properties the plan writes, with their live definitions.
+    pub targets: Vec<TargetProperty>,
+    /// What to do when a person changed a target meanwhile.
+    pub if_changed: IfChanged,
+    /// A before-image younger than this many seconds is trusted without another read.
+    pub guard_older_than_seconds: u32,
+    /// How much to read back.
+    pub verify: Verify,
+    /// The forecast made then.
+    pub forecast: Forecast,
+}
+
+/// One property the plan writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetProperty {
+    /// The definition at configure time.
+    pub property: PropertyDef,
+    /// The value's template.
+    pub value: String,
+    /// When to write it.
+    pub when: When,
+}
+
+/// What a run is expected to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Rows.
+    pub rows: u64,
+    /// Calls still to make: guard reads not counted, they depend on time.
+    pub calls: u64,
+    /// The shortest time the connection's burst limit allows, in seconds; `None` when unlimited.
+    pub seconds: Option<u64>,
+    /// Calls left today, where known.
+    pub calls_left_today: Option<u64>,
+}
