@@ -1,1 +1,14 @@
-//! store
+//! Keeps runs, chunks, batches with their row pages and before-images, dead letters, quotas and logins.
+//!
+//! Two engines behind one trait: [`sqlite`] in a file, [`postgres`] on a server. The store is the truth about a run; the broker only
+//! says who looks at it next. It decides nothing: every transition is a compare-and-set that the caller
+//! asked for, and no remote call happens inside a transaction.
+
+pub mod error;
+pub mod postgres;
+pub mod sqlite;
+pub mod store;
+pub mod vault;
+
+pub use error::Error;
+pub use store::Store;

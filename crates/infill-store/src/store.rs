@@ -1,0 +1,503 @@
+//! The seam: what planner, workers and command line ask of a store.
+//!
+//! Transactions begin and end inside one method. Every method that changes something may be called twice with the
+//! same arguments and then changes nothing the second time.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use infill_model::message::Work;
+use infill_model::outcome::Counts;
+use infill_model::row::Cause;
+use infill_model::slice::ResolvedSlice;
+use infill_model::{
+    BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, Properties, RecordId, Row, RowResult, RunId,
+    RunState, Stage, Timestamp,
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// Everything durable.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    /// Whether the store can be used and has the schema this program knows.
+    async fn ready(&self) -> Result<(), Error>;
+
+    // Runs.
+
+    /// Records a new run in [`RunState::SourceSync`], not yet published.
+    async fn create_run(&self, run: &NewRun) -> Result<(), Error>;
+    /// The run, or `None`.
+    async fn run(&self, run: RunId) -> Result<Option<Run>, Error>;
+    /// Runs, newest first.
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, Error>;
+    /// Whether any run of this plan ever verified a row on this connection.
+    async fn has_verified(&self, plan_name: &str, connection: &ConnectionName) -> Result<bool, Error>;
+    /// Moves a run from one of `from` to `to`, if it is there; says whether it moved. A final state also records
+    /// `ended_at`; any move clears a park.
+    async fn move_run(
+        &self,
+        run: RunId,
+        from: &[RunState],
+        to: RunState,
+        cause: Option<&Cause>,
+        now: Timestamp,
+    ) -> Result<bool, Error>;
+    /// Notes that the run waits until a moment, and why; `None` ends the wait.
+    async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error>;
+    /// Adds a warning for people, once: the same text again is not added.
+    async fn warn_run(&self, run: RunId, warning: &str) -> Result<(), Error>;
+    /// Adds to the calls a run has spent.
+    async fn add_calls(&self, run: RunId, calls: u64) -> Result<(), Error>;
+
+    // The slice.
+
+    /// Keeps what the connector found the slice to be.
+    async fn save_slice(&self, run: RunId, slice: &ResolvedSlice) -> Result<(), Error>;
+    /// Freezes ids: appends chunks and moves the listing on, if it still stands where `step.from` says; says whether
+    /// it did.
+    async fn freeze(&self, run: RunId, step: &ListingStep) -> Result<bool, Error>;
+    /// The ids of a chunk and whether it was read already; `None` when there is no such chunk.
+    async fn chunk(&self, run: RunId, chunk: ChunkNo) -> Result<Option<Chunk>, Error>;
+    /// Stores the rows of a chunk as batches, once: a chunk already read is left alone.
+    async fn store_chunk(
+        &self,
+        run: RunId,
+        chunk: ChunkNo,
+        batches: &[NewBatch],
+        now: Timestamp,
+    ) -> Result<Progress, Error>;
+
+    // The chain.
+
+    /// Keeps the immutable result of `configure-chain`; the first one stays.
+    async fn save_compiled(&self, run: RunId, compiled: &CompiledRun) -> Result<(), Error>;
+
+    // Work in flight.
+
+    /// Claims pending units so that at most `window` of the kind are in flight, lowest number first, and returns
+    /// those newly claimed together with those the same claimant claimed before and that are still untouched since
+    /// (so that a repeat after a crash publishes them again).
+    async fn claim(
+        &self,
+        run: RunId,
+        kind: UnitKind,
+        claimant: &str,
+        window: u32,
+        now: Timestamp,
+    ) -> Result<Vec<u32>, Error>;
+    /// Notes when a unit of work was last seen alive, or until when it rightly waits.
+    async fn touch(&self, run: RunId, work: &Work, at: Timestamp) -> Result<(), Error>;
+    /// Work of unfinished runs that nobody has touched since `before`, oldest first. A run that was never published
+    /// counts. Runs parked beyond `before` do not count.
+    async fn stale_work(
+        &self,
+        only: Option<RunId>,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(RunId, Work)>, Error>;
+    /// Runs in [`RunState::Running`] that have pending batches and room in their window.
+    async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error>;
+    /// Forgets every lease of a run: its holders are known to be dead.
+    async fn break_leases(&self, run: RunId) -> Result<(), Error>;
+
+    // Batches.
+
+    /// Takes the batch for one handler: nobody else gets it until `until`, or until it is saved without keeping the lease. With
+    /// `take_over`, a lease that is still running is broken (its holder's delivery came back).
+    async fn lease_batch(
+        &self,
+        run: RunId,
+        batch: BatchNo,
+        lease: &Lease,
+        take_over: bool,
+        now: Timestamp,
+    ) -> Result<Leased, Error>;
+    /// Saves what a handler did, if it still holds the lease. Counts of the batch and the run follow from
+    /// `save.results`, dead letters are recorded with it, all at once.
+    async fn save_batch(
+        &self,
+        run: RunId,
+        batch: BatchNo,
+        lease: &Lease,
+        save: &BatchSave<'_>,
+    ) -> Result<Saved, Error>;
+    /// Batches with their pages, from `after` on, in order; for listings.
+    async fn batches(&self, run: RunId, after: Option<BatchNo>, limit: u32) -> Result<Vec<Batch>, Error>;
+    /// Counts of the run as they stand.
+    async fn progress(&self, run: RunId) -> Result<Progress, Error>;
+
+    // Dead letters.
+
+    /// Letters, oldest first, from `after` on.
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Letter>, Error>;
+    /// How many there are.
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64, Error>;
+    /// Reopens the rows of these letters (all open, all of one run and batch): rows become pending, the batch pending, the run
+    /// [`RunState::Running`] again, the letters retried. Says how many rows.
+    async fn reopen(&self, run: RunId, batch: BatchNo, letters: &[i64], now: Timestamp)
+    -> Result<u64, Error>;
+    /// Marks open letters discarded; says how many.
+    async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error>;
+
+    // Connections.
+
+    /// Reads and replaces the quota of a connection in one transaction that all workers queue up for. The moment handed to
+    /// `decide` is the store's own clock, so that workers need not agree on theirs. The state is opaque JSON; `None`
+    /// at first.
+    async fn update_quota(&self, connection: &ConnectionName, decide: QuotaDecision) -> Result<(), Error>;
+    /// The quota as it stands.
+    async fn quota(&self, connection: &ConnectionName) -> Result<Option<serde_json::Value>, Error>;
+    /// The stored login of a connection, decrypted.
+    async fn login(&self, connection: &ConnectionName) -> Result<Option<Login>, Error>;
+    /// Takes the right to refresh a login until a moment, unless somebody holds it; says whether it was taken.
+    async fn lease_login(
+        &self,
+        connection: &ConnectionName,
+        owner: u64,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Error>;
+    /// Replaces the login, encrypted, and ends the lease, if its version is still `login.version - 1` (or there is
+    /// none); says whether it did.
+    async fn save_login(&self, connection: &ConnectionName, login: &Login) -> Result<bool, Error>;
+}
+
+/// Takes the state and the moment, gives the state to keep (`None`: leave it).
+pub type QuotaDecision =
+    Box<dyn FnOnce(Option<serde_json::Value>, Timestamp) -> Option<serde_json::Value> + Send>;
+
+/// A run to record.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its id.
+    pub id: RunId,
+    /// The plan, as validated.
+    pub plan: Plan,
+    /// At most this many rows; `None` for all.
+    pub cap: Option<u64>,
+    /// Batches (and chunks) in flight at once.
+    pub in_flight: u32,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A run as stored.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// How far it is.
+    pub state: RunState,
+    /// Why it could not go on.
+    pub cause: Option<Cause>,
+    /// That it waits, and until when.
+    pub parked: Option<Parked>,
+    /// At most this many rows.
+    pub cap: Option<u64>,
+    /// Batches in flight at once.
+    pub in_flight: u32,
+    /// The slice, once found.
+    pub slice: Option<ResolvedSlice>,
+    /// How far the listing is.
+    pub listing: Listing,
+    /// The compiled run, once configured.
+    pub compiled: Option<Arc<CompiledRun>>,
+    /// Counts.
+    pub progress: Progress,
+    /// What people should know.
+    pub warnings: Vec<String>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// When it reached a final state.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// That a run waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// Until when.
+    pub until: Timestamp,
+    /// Why, for a person.
+    pub why: String,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Only runs that are not final.
+    pub unfinished: bool,
+    /// Only runs of this plan.
+    pub plan_name: Option<String>,
+    /// At most this many; 0 for no limit.
+    pub limit: u32,
+}
+
+/// How far the listing of ids is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Where the connector goes on; `None` at the start and at the end.
+    pub cursor: Option<String>,
+    /// Every page is stored.
+    pub done: bool,
+    /// Ids frozen so far, the tail included.
+    pub ids: u64,
+    /// Chunks cut so far.
+    pub chunks: u32,
+    /// Ids that do not fill a chunk yet.
+    pub tail: Vec<RecordId>,
+}
+
+/// One step of the listing.
+#[derive(Clone, Debug)]
+pub struct ListingStep {
+    /// Where the listing must stand for the step to apply: (ids, chunks).
+    pub from: (u64, u32),
+    /// Where it stands after.
+    pub to: Listing,
+    /// Chunks to append, the first numbered `from.1`.
+    pub chunks: Vec<Vec<RecordId>>,
+}
+
+/// A chunk of frozen ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The ids.
+    pub records: Vec<RecordId>,
+    /// Its rows are stored.
+    pub read: bool,
+}
+
+/// A batch to store.
+#[derive(Clone, Debug)]
+pub struct NewBatch {
+    /// Its number.
+    pub no: BatchNo,
+    /// Its source page.
+    pub rows: Vec<Row>,
+    /// When the values were read.
+    pub pulled_at: Timestamp,
+}
+
+/// Counts of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Ids frozen.
+    pub ids: u64,
+    /// Chunks cut.
+    pub chunks: u32,
+    /// Chunks read.
+    pub chunks_read: u32,
+    /// Every page of the listing is stored.
+    pub listed: bool,
+    /// Rows stored.
+    pub rows: u64,
+    /// Batches stored.
+    pub batches: u32,
+    /// Batches written, or passed through the run stage.
+    pub batches_ran: u32,
+    /// Batches settled.
+    pub batches_settled: u32,
+    /// Batches claimed and not settled.
+    pub batches_in_flight: u32,
+    /// Rows settled, by outcome.
+    pub counts: Counts,
+    /// CRM calls spent.
+    pub calls: u64,
+}
+
+/// What can be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitKind {
+    /// Chunks to read.
+    Chunk,
+    /// Batches to run.
+    Batch,
+}
+
+/// How far a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchState {
+    /// Stored, waiting for its turn.
+    Pending,
+    /// Its run message is out.
+    Queued,
+    /// Written; its verify message is out.
+    Ran,
+    /// Every row has an outcome.
+    Settled,
+}
+
+impl BatchState {
+    /// The wire value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Queued => "queued",
+            Self::Ran => "ran",
+            Self::Settled => "settled",
+        }
+    }
+}
+
+/// The right to work on a batch for a while. `owner` fences: a save by a holder whose lease was broken is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Random, one per handling.
+    pub owner: u64,
+    /// When it lapses.
+    pub until: Timestamp,
+}
+
+/// The answer to [`Store::lease_batch`].
+#[derive(Clone, Debug)]
+pub enum Leased {
+    /// It is yours.
+    Yours(Batch),
+    /// Somebody else has it.
+    Busy {
+        /// Until when at most.
+        until: Timestamp,
+    },
+    /// There is no such batch.
+    Missing,
+}
+
+/// A batch with its pages.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Its number.
+    pub no: BatchNo,
+    /// How far it is.
+    pub state: BatchState,
+    /// The source page.
+    pub rows: Vec<Row>,
+    /// The result page, one for each row; empty before the first save.
+    pub results: Vec<RowResult>,
+    /// When the values were read.
+    pub pulled_at: Timestamp,
+}
+
+/// What a handler did to a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchSave<'a> {
+    /// The result page.
+    pub results: &'a [RowResult],
+    /// How far the batch is now.
+    pub state: BatchState,
+    /// Keep the lease: the handler goes on.
+    pub keep_lease: bool,
+    /// New dead letters.
+    pub letters: &'a [NewLetter],
+    /// CRM calls spent since the last save.
+    pub calls: u64,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// The answer to [`Store::save_batch`].
+#[derive(Clone, Copy, Debug)]
+pub enum Saved {
+    /// It is stored; the run stands like this.
+    Yes(Progress),
+    /// The lease was lost: somebody else works on it, nothing was stored.
+    LeaseLost,
+}
+
+/// A dead letter to record. One open letter per (run, record): another adds an attempt to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewLetter {
+    /// The record.
+    pub record: RecordId,
+    /// The stage it failed in.
+    pub stage: Stage,
+    /// Why.
+    pub cause: Cause,
+    /// What was to be written.
+    pub wanted: Properties,
+    /// The before-image.
+    pub before: Properties,
+}
+
+/// A dead letter as stored.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Its id, growing.
+    pub id: i64,
+    /// The run.
+    pub run: RunId,
+    /// The batch.
+    pub batch: BatchNo,
+    /// What happened.
+    pub letter: NewLetter,
+    /// How often it failed.
+    pub attempts: u32,
+    /// What became of it.
+    pub status: LetterStatus,
+    /// First failure.
+    pub first_at: Timestamp,
+    /// Latest failure or change.
+    pub last_at: Timestamp,
+}
+
+/// What became of a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LetterStatus {
+    /// Waiting for a person.
+    Open,
+    /// Its row was tried again.
+    Retried,
+    /// A person gave it up.
+    Discarded,
+}
+
+impl LetterStatus {
+    /// The wire value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Retried => "retried",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// Which dead letters. Everything given must match.
+#[derive(Clone, Debug, Default)]
+pub struct LetterFilter {
+    /// One letter.
+    pub id: Option<i64>,
+    /// Of one run.
+    pub run: Option<RunId>,
+    /// With this code.
+    pub code: Option<String>,
+    /// With this status.
+    pub status: Option<LetterStatus>,
+}
+
+/// A login with rotating tokens, decrypted.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Grows by one with each refresh.
+    pub version: u64,
+    /// The access token, once there is one.
+    pub access: Option<SecretString>,
+    /// The refresh token.
+    pub refresh: SecretString,
+    /// When the access token stops working.
+    pub expires_at: Option<Timestamp>,
+}
