@@ -1,1 +1,17 @@
-//! rules
+//! Every decision of Infill, as a function of values.
+//!
+//! No tokio, no IO, no clock, no random source: the manifest proves it. What a decision needs (the
+//! moment, a random number, what the store holds) is an argument, and what it decides is a value that
+//! somebody else carries out.
+
+pub mod advance;
+pub mod batch;
+pub mod bisect;
+pub mod canary;
+pub mod compare;
+pub mod forecast;
+pub mod guard;
+pub mod intend;
+pub mod quota;
+pub mod retry;
+pub mod settle;

@@ -256,6 +256,9 @@ pub struct Listing {
     pub chunks: u32,
     /// Ids that do not fill a chunk yet.
     pub tail: Vec<RecordId>,
+    /// The last id frozen: listings ascend, so an id that does not come after it is a duplicate.
+    #[serde(default)]
+    pub last: Option<RecordId>,
 }
 
 /// One step of the listing.
