@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod field;
+pub mod heartbeat;
 pub mod label;
 pub mod log;
 pub mod metric;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod redact;
 
 pub use chain::chain;
+pub use heartbeat::Heartbeat;
 pub use label::{Handled, Publish, Role};
 pub use log::{Format, init_logging};
 pub use metrics::{Metrics, OpenRuns};
