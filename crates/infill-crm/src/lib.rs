@@ -4,8 +4,10 @@
 //! Nothing here knows a vendor, a store or a queue; quota and logins are asked of small traits handed in.
 
 pub mod auth;
+pub mod conformance;
 pub mod crm;
 pub mod error;
+pub mod exchange;
 pub mod meter;
 pub mod transport;
 
@@ -13,3 +15,4 @@ pub use crm::{
     Account, Catalog, Crm, Cursor, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal, Update, WriteAnswer,
 };
 pub use error::{Delivery, Error};
+pub use transport::{CallObserver, Transport, TransportConfig};

@@ -1,0 +1,196 @@
+//! What any [`Crm`] must do, whatever the vendor: one suite, run by each vendor's tests.
+//!
+//! Every function returns the laws that were broken, one sentence each, and an empty list when all hold; the
+//! caller asserts that it is empty. The first group is pure. The second makes calls and wants an account (a
+//! simulator, recorded answers) whose records the caller knows.
+
+use std::collections::BTreeSet;
+
+use infill_model::property::{PropertyDef, PropertyKind};
+use infill_model::slice::ResolvedSlice;
+use infill_model::{ObjectType, PropertyName, RecordId, Value};
+
+use crate::crm::{Account, Crm, Update};
+use crate::error::Error;
+
+/// Collects the laws that do not hold.
+#[derive(Debug, Default)]
+struct Broken(Vec<String>);
+
+impl Broken {
+    fn unless(&mut self, holds: bool, law: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(law());
+        }
+    }
+}
+
+/// The sizes of batches and pages are usable.
+#[must_use]
+pub fn limits(crm: &dyn Crm) -> Vec<String> {
+    let mut broken = Broken::default();
+    let limits = crm.limits();
+    for (name, size) in
+        [("id_page", limits.id_page), ("read_batch", limits.read_batch), ("write_batch", limits.write_batch)]
+    {
+        broken.unless(size > 0, || format!("limits: {name} is at least 1"));
+    }
+    broken.0
+}
+
+/// Normalising is idempotent and does not tell an unset value from the empty text; what may be checked may be
+/// normalised without becoming invalid.
+#[must_use]
+pub fn values(crm: &dyn Crm, properties: &[PropertyDef], values: &[Value]) -> Vec<String> {
+    let mut broken = Broken::default();
+    for property in properties {
+        let name = &property.name;
+        let empty = crm.normalize(property, &Value::String(String::new()));
+        broken.unless(empty == crm.normalize(property, &Value::Null), || {
+            format!("{name}: the empty text and null are one value")
+        });
+        for value in values {
+            let once = crm.normalize(property, value);
+            let twice = crm.normalize(property, &once);
+            broken.unless(once == twice, || {
+                format!("{name}: normalising {value} twice gives {twice}, once {once}")
+            });
+            if crm.check(property, value).is_ok() {
+                broken.unless(crm.check(property, &once).is_ok(), || {
+                    format!("{name}: {value} is accepted, and so must be its normal form {once}")
+                });
+            }
+        }
+    }
+    broken.0
+}
+
+/// Options of an enumeration are accepted, anything else is refused with a code, a message and the property;
+/// clearing is accepted wherever writing is.
+#[must_use]
+pub fn checks(crm: &dyn Crm, properties: &[PropertyDef]) -> Vec<String> {
+    const NO_OPTION: &str = "surely no option of any property";
+    let mut broken = Broken::default();
+    for property in properties {
+        let name = &property.name;
+        if property.read_only.is_some() {
+            broken.unless(crm.check(property, &Value::String("x".to_owned())).is_err(), || {
+                format!("{name}: a read-only property accepts nothing")
+            });
+            continue;
+        }
+        broken.unless(crm.check(property, &Value::Null).is_ok(), || format!("{name}: may be cleared"));
+        if !matches!(property.kind, PropertyKind::Enumeration | PropertyKind::MultiEnumeration) {
+            continue;
+        }
+        for option in &property.options {
+            broken.unless(crm.check(property, &Value::String(option.value.clone())).is_ok(), || {
+                format!("{name}: its option {:?} is accepted", option.value)
+            });
+        }
+        match crm.check(property, &Value::String(NO_OPTION.to_owned())) {
+            Ok(()) => broken.unless(property.external_options, || {
+                format!("{name}: a value that is none of its options is refused")
+            }),
+            Err(refusal) => {
+                broken.unless(!property.external_options, || {
+                    format!("{name}: options that live elsewhere cannot be refused here")
+                });
+                broken.unless(refusal.property.as_ref() == Some(name), || {
+                    format!("{name}: a refusal names its property")
+                });
+                broken.unless(!refusal.code.is_empty() && !refusal.message.is_empty(), || {
+                    format!("{name}: a refusal has a code and a message")
+                });
+            }
+        }
+    }
+    broken.0
+}
+
+/// A record's address is HTTPS and names the record.
+#[must_use]
+pub fn record_urls(crm: &dyn Crm, account: &Account, object: &ObjectType, record: &RecordId) -> Vec<String> {
+    let mut broken = Broken::default();
+    if let Some(url) = crm.record_url(account, object, record) {
+        broken.unless(url.starts_with("https://"), || format!("record_url: {url} is HTTPS"));
+        broken.unless(url.contains(record.as_str()), || format!("record_url: {url} names {record}"));
+    }
+    broken.0
+}
+
+/// A listing has no id twice, pages within the limit, says the same when repeated, and can be resumed anywhere.
+///
+/// # Errors
+/// When a call fails.
+pub async fn listing(crm: &dyn Crm, slice: &ResolvedSlice) -> Result<Vec<String>, Error> {
+    let mut broken = Broken::default();
+    let mut pages = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = crm.list_ids(slice, cursor.as_ref()).await?;
+        let size = u32::try_from(page.records.len()).unwrap_or(u32::MAX);
+        broken.unless(size <= crm.limits().id_page, || format!("listing: a page holds {size} ids"));
+        let again = crm.list_ids(slice, cursor.as_ref()).await?;
+        broken.unless(page == again, || format!("listing: the page at {cursor:?} differs when repeated"));
+        cursor.clone_from(&page.next);
+        pages.push(page.records);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let ids: Vec<RecordId> = pages.concat();
+    let distinct: BTreeSet<&RecordId> = ids.iter().collect();
+    broken.unless(distinct.len() == ids.len(), || "listing: an id comes twice".to_owned());
+    if let Some(size) = slice.size {
+        let counted = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        broken.unless(size == counted, || format!("listing: {size} announced, {counted} listed"));
+    }
+    Ok(broken.0)
+}
+
+/// A read accounts for every id once, as found or as gone, with every property asked for and no other.
+///
+/// # Errors
+/// When the call fails.
+pub async fn reading(
+    crm: &dyn Crm,
+    object: &ObjectType,
+    records: &[RecordId],
+    properties: &[PropertyName],
+) -> Result<Vec<String>, Error> {
+    let mut broken = Broken::default();
+    let answer = crm.read(object, records, properties).await?;
+    let asked: BTreeSet<&RecordId> = records.iter().collect();
+    let found: Vec<&RecordId> =
+        answer.records.iter().map(|record| &record.id).chain(answer.gone.iter().map(|(id, _)| id)).collect();
+    let accounted: BTreeSet<&RecordId> = found.iter().copied().collect();
+    broken.unless(accounted == asked, || format!("reading: asked {asked:?}, accounted for {accounted:?}"));
+    broken.unless(accounted.len() == found.len(), || "reading: an id is accounted for twice".to_owned());
+    let wanted: BTreeSet<&PropertyName> = properties.iter().collect();
+    for record in &answer.records {
+        let got: BTreeSet<&PropertyName> = record.properties.keys().collect();
+        broken.unless(got == wanted, || format!("reading: {} has {got:?}, asked {wanted:?}", record.id));
+    }
+    Ok(broken.0)
+}
+
+/// A write answers only for what went in, and for each record at most once.
+///
+/// # Errors
+/// When the call fails or the batch is refused.
+pub async fn writing(crm: &dyn Crm, object: &ObjectType, updates: &[Update]) -> Result<Vec<String>, Error> {
+    let mut broken = Broken::default();
+    let answer = crm.write(object, updates).await?;
+    let sent: BTreeSet<&RecordId> = updates.iter().map(|update| &update.record).collect();
+    let answered: Vec<&RecordId> = answer
+        .confirmed
+        .iter()
+        .chain(answer.refused.iter().map(|(id, _)| id))
+        .chain(answer.gone.iter().map(|(id, _)| id))
+        .collect();
+    let distinct: BTreeSet<&RecordId> = answered.iter().copied().collect();
+    broken.unless(distinct.is_subset(&sent), || format!("writing: sent {sent:?}, answered {distinct:?}"));
+    broken.unless(distinct.len() == answered.len(), || "writing: a record is answered for twice".to_owned());
+    Ok(broken.0)
+}
