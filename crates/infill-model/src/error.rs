@@ -84,6 +84,18 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The fault as one line for a terminal or an editor: `plan.yaml:12:5: chain[0].action: …`.
+    #[must_use]
+    pub fn in_file(&self, file: &str) -> String {
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => format!("{file}:{line}:{column}: {self}"),
+            (Some(line), None) => format!("{file}:{line}: {self}"),
+            (None, _) => format!("{file}: {self}"),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {

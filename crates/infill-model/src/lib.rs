@@ -5,6 +5,7 @@
 //! (plans, messages, row pages) derives serde; the rest does not.
 
 pub mod cell;
+pub mod document;
 pub mod error;
 pub mod id;
 pub mod message;

@@ -6,7 +6,7 @@
 pub mod parse;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::{ActionId, ConnectionName, ListId, ObjectType, PropertyName};
 use crate::slice::Selection;
@@ -54,11 +54,16 @@ const fn default_canary() -> u32 {
 /// Which records a plan selects: an object and exactly one of `list`, `filter`, `view`, `query`, `ids`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"required": ["list"]}, {"required": ["filter"]}, {"required": ["view"]}, {"required": ["query"]},
+    {"required": ["ids"]},
+]))]
 pub struct Source {
     /// The kind of record: `contacts`, `companies`, `deals`, `tickets`, or a custom type's id.
     pub object: ObjectType,
     /// A list, by id or by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = ["string", "integer"]))]
     pub list: Option<ListId>,
     /// Conditions on properties; all records that meet them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,13 +134,26 @@ pub struct RunIf {
 }
 
 /// A condition, or a group of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ConditionNode {
     /// A group, evaluated as if in brackets.
     Group(ConditionGroup),
     /// One comparison.
     Leaf(Condition),
+}
+
+/// Told apart by the key `conditions`, so that a fault inside either is named and not "matched no variant".
+impl<'de> Deserialize<'de> for ConditionNode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let node = if value.get("conditions").is_some() {
+            ConditionGroup::deserialize(value).map(Self::Group)
+        } else {
+            Condition::deserialize(value).map(Self::Leaf)
+        };
+        node.map_err(serde::de::Error::custom)
+    }
 }
 
 /// Conditions in brackets.

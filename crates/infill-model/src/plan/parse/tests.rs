@@ -1,0 +1,319 @@
+//! What a plan may say, and what is said about each kind of mistake.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const WHOLE: &str = r#"
+name: Greeting note
+connection: main-hubspot
+source:
+  object: contacts
+  list: "42"
+  max_count: 5
+inputs: [email, firstname]
+chain:
+  - id: enrichment
+    action: format_data_using_js_expression
+    inputs:
+      data_formatter: |
+        const name = {{input.firstname}};
+        return "Hello " + name.trim();
+    run_if:
+      conditions:
+        - { variable: "{{input.firstname}}", operator: is not empty }
+        - conditions:
+            - { variable: "{{input.email}}", operator: contains, values: [acme], combinator: or }
+          combinator: AND
+  - id: only_named
+    action: filter
+    inputs:
+      path_conditions: [{ variable: "{{input.firstname}}", operator: is not empty }]
+    continue_workflow_if_action_fails: true
+writeback:
+  properties:
+    - { name: hs_cross_account_note, value: "{{enrichment.formatted_data}}", when: if_empty }
+  if_changed: overwrite
+  guard_older_than: 60
+verify: { sample: 100 }
+canary: 3
+"#;
+
+/// The smallest plan there is, with a line replaced.
+fn with(line: &str, instead: &str) -> String {
+    let smallest = "name: n\nconnection: c\nsource:\n  object: contacts\n  list: L\ninputs: [email]\nchain: []\n\
+                    writeback:\n  properties:\n    - name: p\n      value: v\nverify: all\ncanary: 5\n";
+    assert!(smallest.contains(line), "{line:?} is in the plan");
+    smallest.replace(line, instead)
+}
+
+fn rendered(text: &str) -> String {
+    match parse(text, "plan.yaml") {
+        Ok(plan) => format!("accepted: {plan:?}"),
+        Err(faults) => faults.iter().map(|fault| fault.in_file("plan.yaml")).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+#[test]
+fn a_whole_plan_is_read() {
+    let plan = parse(WHOLE, "plan.yaml").unwrap();
+    assert_eq!(plan.source.list, Some("42".into()));
+    assert_eq!((plan.canary, plan.verify), (3, Verify::Sample(100)));
+    assert_eq!(plan.writeback.guard_older_than, 60);
+    let run_if = plan.chain[0].run_if.as_ref().unwrap();
+    let ConditionNode::Group(group) = &run_if.conditions[1] else { panic!("{run_if:?}") };
+    let ConditionNode::Leaf(leaf) = &group.conditions[0] else { panic!("{group:?}") };
+    assert_eq!((leaf.combinator, &leaf.values), (Combinator::Or, &vec![json!("acme")]));
+    assert!(plan.chain[1].continue_workflow_if_action_fails);
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let plan = parse(
+        "{name: n, connection: c, source: {object: o, list: 42}, writeback: {properties: [{name: p, value: v}]}}",
+        "plan.yaml",
+    )
+    .unwrap();
+    assert_eq!(plan.source.list, Some("42".into()), "a bare number is a list id too");
+    assert_eq!((plan.verify, plan.canary), (Verify::All, DEFAULT_CANARY));
+    assert_eq!(plan.writeback.if_changed, IfChanged::Hold);
+    assert_eq!(plan.writeback.guard_older_than, DEFAULT_GUARD_OLDER_THAN_SECONDS);
+    assert_eq!(plan.writeback.properties[0].when, When::Always);
+}
+
+#[test]
+fn words_that_other_readers_take_for_booleans_and_numbers_stay_text() {
+    let text = with(
+        "  list: L",
+        "  filter:\n    - { variable: v, operator: contains any of, values: [no, 007, 1_000, 7, on] }",
+    );
+    let plan = parse(&text, "plan.yaml").unwrap();
+    assert_eq!(
+        plan.source.filter.unwrap()[0].values,
+        [json!("no"), json!("007"), json!("1_000"), json!(7), json!("on")]
+    );
+}
+
+#[test]
+fn each_mistake_has_a_place_and_a_way_out() {
+    let chain = |action: &str| with("chain: []", &format!("chain:\n{action}"));
+    let cases: Vec<(&str, String)> = vec![
+        ("an empty file", String::new()),
+        ("a list where the plan should be", "- a\n- b\n".to_owned()),
+        ("malformed YAML", "name: n\nsource: [1, 2\nverify: all\n".to_owned()),
+        ("an unquoted reference", with("value: v", "value: {{enrichment.formatted_data}}")),
+        ("two documents", with("name: n", "name: n\n---\nname: m")),
+        ("an unknown key", with("chain: []", "chian: []")),
+        ("an unknown key unlike any other", with("verify: all", "xyzzy: all")),
+        ("a required key misspelt", with("writeback:", "writebak:")),
+        ("a missing key", with("connection: c\n", "")),
+        ("a key given twice", with("name: n", "name: n\nname: m")),
+        ("an empty name", with("name: n", "name: \"  \"")),
+        ("a number for a name", with("name: n", "name: 2024")),
+        ("nothing for a name", with("name: n", "name:")),
+        ("no way of selecting", with("  list: L\n", "")),
+        ("two ways of selecting", with("  list: L", "  list: L\n  query: q")),
+        ("a filter of nothing", with("  list: L", "  filter: []")),
+        ("a schedule", with("  list: L", "  list: L\n  schedule: 0 6 * * 1-5")),
+        ("a file of ids", with("  list: L", "  ids: people.csv")),
+        ("a cap of nothing", with("  list: L", "  list: L\n  max_count: 0")),
+        ("a cap below zero", with("  list: L", "  list: L\n  max_count: -1")),
+        ("inputs that are no list", with("[email]", "email")),
+        ("an input twice", with("[email]", "[email, phone, email]")),
+        ("an input that is a mapping", with("[email]", "[{email: 1}]")),
+        ("a canary out of range", with("canary: 5", "canary: 1001")),
+        ("a canary in words", with("canary: 5", "canary: five")),
+        ("an unknown way to verify", with("verify: all", "verify: al")),
+        ("a sample without a number", with("verify: all", "verify: sample")),
+        ("a sample of nothing", with("verify: all", "verify: {sample: 0}")),
+        ("no property to write", with("    - name: p\n      value: v\n", "    []\n")),
+        ("a property twice", with("value: v", "value: v\n    - {name: p, value: w}")),
+        ("a number for a value", with("value: v", "value: 5")),
+        ("an unknown time to write", with("value: v", "value: v\n      when: if_emtpy")),
+        ("an unknown guard", with("verify: all", "  if_changed: holdd\nverify: all")),
+        ("an action id twice", chain("  - {id: a, action: filter}\n  - {id: a, action: filter}")),
+        ("an action id no reference can hold", chain("  - {id: my action, action: filter}")),
+        ("an action called input", chain("  - {id: input, action: filter}")),
+        ("an action without a kind", chain("  - id: a\n    actoin: filter\n    outputs: {}")),
+        ("a condition's key misspelt", {
+            chain(
+                "  - id: a\n    action: filter\n    run_if:\n      conditions:\n        - conditions:\n            \
+                 - { variable: x, operatr: is, value: 5 }",
+            )
+        }),
+        ("a group's key misspelt", {
+            chain(
+                "  - id: a\n    action: f\n    run_if:\n      conditions: [{conditons: [], combinator: XOR}]",
+            )
+        }),
+        ("several at once", {
+            let text = with("canary: 5", "canary: many");
+            text.replace("name: n", "nme: n")
+                .replace("verify: all", "verify: some")
+                .replace("list: L", "list: []")
+        }),
+    ];
+    let shown: String = cases.iter().map(|(what, text)| format!("{what}\n{}\n\n", rendered(text))).collect();
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn json_is_read_by_its_own_rules() {
+    let plan = json!({
+        "name": "Zoë \u{1f600}", "connection": "c", "source": {"object": "contacts", "list": "L"},
+        "writeback": {"properties": [{"name": "p", "value": "{{input.a}}"}]}, "inputs": ["a"],
+    });
+    let pretty = serde_json::to_string_pretty(&plan).unwrap().replace("  ", "\t");
+    assert_eq!(parse(&pretty, "plan.json").unwrap().name, "Zoë \u{1f600}");
+
+    let faults = parse("{\n  \"name\": \"n\",\n}", "plan.JSON").unwrap_err();
+    assert_eq!(faults[0].in_file("plan.json"), "plan.json:3:1: not readable as JSON: key must be a string");
+    let faults = parse(&pretty.replace("\"list\"", "\"lst\""), "plan.json").unwrap_err();
+    assert!(faults[0].message.contains("did you mean \"list\"?"), "{faults:?}");
+    assert_eq!((faults.len(), faults[0].line), (1, Some(8)));
+}
+
+#[test]
+fn a_fault_with_a_path_gets_its_place() {
+    let fault = |path: &str| Fault::new(FaultCode::UnknownAction, path, "unknown");
+    let mut faults = [
+        fault("chain[0].action"),
+        fault("chain[1].inputs.path_conditions[0].operator"),
+        fault("chain[1].inputs.no_such_key"),
+        fault("writeback.properties[0].value"),
+        fault(""),
+    ];
+    locate(WHOLE, &mut faults);
+    let places: Vec<_> = faults.iter().map(|fault| (fault.line, fault.column)).collect();
+    let place = |line, column| (Some(line), Some(column));
+    assert_eq!(places, [place(11, 13), place(25, 70), place(25, 7), place(29, 45), place(2, 1)]);
+    assert_eq!(faults[0].in_file("plan.yaml"), "plan.yaml:11:13: chain[0].action: unknown");
+}
+
+#[test]
+fn a_position_in_a_script_becomes_one_in_the_file() {
+    let located = |yaml: &str, line: u32, column: u32| {
+        let mut fault = Fault::new(FaultCode::ScriptSyntax, "f", "line, column: unexpected token");
+        (fault.line, fault.column) = (Some(line), Some(column));
+        let mut faults = [fault];
+        locate(yaml, &mut faults);
+        (faults[0].line.unwrap(), faults[0].column.unwrap())
+    };
+    assert_eq!(located("f: |\n  a\n    b c\n", 2, 5), (3, 7), "in a block");
+    assert_eq!(located("a: 1\nf: 'f(x'\n", 1, 3), (2, 7), "in quotes, though the key looks like the script");
+    assert_eq!(located("f: f(x\n", 1, 3), (1, 6), "in plain text");
+    assert_eq!(located("f: \"a\\\"b\"\n", 1, 3), (1, 4), "behind an escape: where the text begins");
+    assert_eq!(located("f: >\n  a\n  b\n", 1, 4), (2, 3), "folded: where the text begins");
+}
+
+#[test]
+fn conditions_in_an_action_are_read_with_their_path() {
+    let good = json!([{"variable": "v", "operator": "is", "values": ["a"], "combinator": "or"}]);
+    assert_eq!(conditions(&good, "chain[0].inputs.path_conditions").unwrap().len(), 1);
+
+    let faults = conditions(&json!([{"variabel": "v", "operator": "is"}]), "chain[0].inputs.x").unwrap_err();
+    let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["chain[0].inputs.x[0]: unknown key \"variabel\"; did you mean \"variable\"?"]);
+}
+
+#[test]
+fn a_stored_condition_says_what_is_wrong_with_it() {
+    let said =
+        serde_json::from_value::<ConditionNode>(json!({"variable": "v", "operatr": "is"})).unwrap_err();
+    assert!(said.to_string().contains("unknown field `operatr`"), "{said}");
+}
+
+#[test]
+fn reader_and_schema_know_the_same_keys() {
+    let schema = schema();
+    let keys_of = |properties: &Value| -> BTreeSet<String> {
+        properties.as_object().unwrap().keys().cloned().collect()
+    };
+    let read: [(&str, &[&str]); 8] = [
+        ("Source", SOURCE_KEYS),
+        ("Action", ACTION_KEYS),
+        ("RunIf", RUN_IF_KEYS),
+        ("ConditionGroup", GROUP_KEYS),
+        ("Condition", CONDITION_KEYS),
+        ("Writeback", WRITEBACK_KEYS),
+        ("PropertyWrite", PROPERTY_KEYS),
+        ("", PLAN_KEYS),
+    ];
+    for (name, keys) in read {
+        let of = if name.is_empty() { &schema } else { &schema["$defs"][name] };
+        let known: BTreeSet<String> = keys.iter().map(ToString::to_string).collect();
+        assert_eq!(keys_of(&of["properties"]), known, "{name}");
+        assert_eq!(of["additionalProperties"], json!(false), "{name}");
+    }
+}
+
+fn any_plan() -> impl Strategy<Value = Plan> {
+    let text = || "[^\\s\\p{Cc}][^\\p{Cc}]{0,12}";
+    let value =
+        prop_oneof![Just(json!(null)), any::<bool>().prop_map(Value::from), text().prop_map(Value::from)];
+    let condition = (text(), text(), proptest::collection::vec(value, 0..3), any::<bool>()).prop_map(
+        |(variable, operator, values, either)| Condition {
+            variable,
+            operator,
+            values,
+            combinator: if either { Combinator::Or } else { Combinator::And },
+        },
+    );
+    let script = "[ -~\n\"'`{}é—]{0,40}";
+    (text(), text(), proptest::collection::vec(condition, 1..3), script, any::<u16>(), 0..=MAX_CANARY)
+        .prop_map(|(name, target, conditions, script, seconds, canary)| Plan {
+            name,
+            connection: "c".into(),
+            source: Source {
+                object: "contacts".into(),
+                list: None,
+                filter: Some(conditions.clone()),
+                view: None,
+                query: None,
+                ids: None,
+                max_count: Some(u64::from(seconds) + 1),
+                schedule: None,
+            },
+            inputs: vec![target.as_str().into()],
+            chain: vec![Action {
+                id: "a".into(),
+                action: "f".to_owned(),
+                inputs: Map::from_iter([("data_formatter".to_owned(), script.clone().into())]),
+                run_if: Some(RunIf {
+                    conditions: vec![ConditionNode::Group(ConditionGroup {
+                        conditions: conditions.into_iter().map(ConditionNode::Leaf).collect(),
+                        combinator: Combinator::Or,
+                    })],
+                    continue_workflow_if_run_condition_not_met: seconds % 2 == 0,
+                }),
+                continue_workflow_if_action_fails: seconds % 3 == 0,
+            }],
+            writeback: Writeback {
+                properties: vec![PropertyWrite { name: target.into(), value: script, when: When::IfEmpty }],
+                if_changed: IfChanged::Overwrite,
+                guard_older_than: seconds.into(),
+            },
+            verify: Verify::Sample(u64::from(seconds) + 1),
+            canary,
+        })
+}
+
+proptest! {
+    #[test]
+    fn a_plan_written_out_reads_back_the_same(plan in any_plan()) {
+        let json = serde_json::to_string_pretty(&plan).unwrap();
+        prop_assert_eq!(parse(&json, "plan.json").map_err(|faults| format!("{faults:?}\n{json}")), Ok(plan.clone()));
+        let yaml = serde_saphyr::to_string(&plan).unwrap();
+        prop_assert_eq!(parse(&yaml, "plan.yaml").map_err(|faults| format!("{faults:?}\n{yaml}")), Ok(plan));
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in ".{0,200}") {
+        if let Err(faults) = parse(&text, "plan.yaml") {
+            prop_assert!(!faults.is_empty());
+        }
+    }
+}
