@@ -1,1 +1,3 @@
-//! testkit
+//! A world of its own for every test.
+
+pub mod services;
