@@ -1,0 +1,28 @@
+//! Cancelling a run: nothing new is claimed, batches in flight finish, and no row is left in limbo.
+
+use infill_model::row::Cause;
+use infill_model::{Class, RunId, RunState, Timestamp};
+use infill_store::Store;
+
+use crate::error::Error;
+
+/// Asks a run to stop; says whether it was under way. Asking again changes nothing.
+///
+/// # Errors
+/// When the store fails.
+pub async fn cancel(store: &dyn Store, run: RunId, now: Timestamp) -> Result<bool, Error> {
+    let cause = Cause {
+        class: Class::Configuration,
+        code: "cancelled".into(),
+        message: "cancelled by hand; rows that had not begun were not touched".into(),
+        property: None,
+        correlation_id: None,
+        at: Some(now),
+    };
+    let before_the_first_write = [RunState::SourceSync, RunState::AwaitRows, RunState::ConfigureChain];
+    if store.move_run(run, &before_the_first_write, RunState::Cancelled, Some(&cause), now).await? {
+        return Ok(true);
+    }
+    let writing = [RunState::Canary, RunState::Running];
+    Ok(store.move_run(run, &writing, RunState::Cancelling, Some(&cause), now).await?)
+}

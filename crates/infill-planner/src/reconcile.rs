@@ -1,0 +1,150 @@
+//! The reconciler: what the store says is unfinished and nobody has touched for a while is published again. A broker wiped clean
+//! loses no run, and a run that was only recorded is started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use infill_broker::Broker;
+use infill_model::message::Work;
+use infill_model::{BatchNo, Clock, RunId, Stage, StageMessage, Timestamp};
+use infill_store::Store;
+use infill_store::store::{RunFilter, UnitKind};
+use infill_telemetry::{Metrics, OpenRuns, chain};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+
+/// Units looked at in one round; what is left comes in the next.
+const UNITS_PER_ROUND: u32 = 500;
+
+/// Numbers a person may set.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Between two rounds.
+    pub every: Duration,
+    /// Work that nobody touched for this long is published again.
+    pub republish_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(1), republish_after: Duration::from_mins(1) }
+    }
+}
+
+/// The reconciler with what it needs.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    store: Arc<dyn Store>,
+    broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    settings: Settings,
+}
+
+impl Planner {
+    /// A planner over these parts.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> Self {
+        Self { store, broker, clock, metrics, settings }
+    }
+
+    /// Reconciles until told to stop; with `only`, just that run. A round that fails is logged and tried again.
+    pub async fn drive(&self, only: Option<RunId>, stop: CancellationToken) {
+        let mut rounds = tokio::time::interval(self.settings.every);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = rounds.tick() => {}
+            }
+            if let Err(error) = self.round(only).await {
+                tracing::warn!(error = %chain(&error), "reconciling failed, it is tried again");
+            }
+        }
+    }
+
+    /// One round; says how many messages it published.
+    ///
+    /// # Errors
+    /// When the store or the broker fails; the next round goes on.
+    pub async fn round(&self, only: Option<RunId>) -> Result<u64, Error> {
+        let now = self.clock.now();
+        let before = now.saturating_sub(self.settings.republish_after).unwrap_or(now);
+        let mut n_published = self.publish_stale(only, before, now).await?;
+        for run in self.store.starved_runs(UNITS_PER_ROUND).await? {
+            if only.is_none_or(|only| only == run) {
+                n_published = n_published.saturating_add(self.feed(run, now).await?);
+            }
+        }
+        if only.is_none() {
+            self.count_runs(now).await?;
+        }
+        Ok(n_published)
+    }
+
+    /// Publishes everything unfinished of a run at once, whose workers are known to be dead.
+    ///
+    /// # Errors
+    /// When the store or the broker fails; doing it again is safe.
+    pub async fn revive(&self, run: RunId) -> Result<u64, Error> {
+        self.store.break_leases(run).await?;
+        self.store.park_run(run, None).await?;
+        let now = self.clock.now();
+        self.publish_stale(Some(run), Timestamp::MAX, now).await
+    }
+
+    async fn publish_stale(
+        &self,
+        only: Option<RunId>,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let stale = self.store.stale_work(only, before, UNITS_PER_ROUND).await?;
+        for (run, work) in &stale {
+            self.broker.publish(&StageMessage::first(*run, *work, now), None).await?;
+            self.store.touch(*run, work, now).await?;
+            self.metrics.republished(work.stage(), 1);
+            tracing::info!(run.id = %run, stage = %work.stage(), batch.no = work.batch().map(|no| no.0), "work published");
+        }
+        Ok(u64::try_from(stale.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Claims batches for a run that has room and pending batches, such as rows reopened from dead letters.
+    async fn feed(&self, run: RunId, now: Timestamp) -> Result<u64, Error> {
+        let Some(stored) = self.store.run(run).await? else { return Ok(0) };
+        let claimant = format!("planner:{}", now.as_millisecond());
+        let batches = self.store.claim(run, UnitKind::Batch, &claimant, stored.in_flight, now).await?;
+        for no in &batches {
+            let work = Work::Run { batch: BatchNo(*no) };
+            self.broker.publish(&StageMessage::first(run, work, now), None).await?;
+        }
+        self.metrics.republished(Stage::Run, u64::try_from(batches.len()).unwrap_or(u64::MAX));
+        Ok(u64::try_from(batches.len()).unwrap_or(u64::MAX))
+    }
+
+    async fn count_runs(&self, now: Timestamp) -> Result<(), Error> {
+        let open = self.store.runs(&RunFilter { unfinished: true, ..RunFilter::default() }).await?;
+        let mut counted = OpenRuns::default();
+        for run in &open {
+            match counted.by_state.iter_mut().find(|(state, _)| *state == run.state) {
+                Some((_, n_runs)) => *n_runs = n_runs.saturating_add(1),
+                None => counted.by_state.push((run.state, 1)),
+            }
+            let age = Duration::try_from(now.duration_since(run.created_at)).unwrap_or_default();
+            counted.batches_in_flight += u64::from(run.progress.batches_in_flight);
+            counted.rows_pulled += run.progress.rows;
+            counted.rows_settled += run.progress.counts.total();
+            counted.oldest_age = counted.oldest_age.max(age);
+        }
+        self.metrics.open_runs(&counted);
+        Ok(())
+    }
+}

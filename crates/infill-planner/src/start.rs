@@ -1,0 +1,74 @@
+//! Starting a run: recording it is enough, the reconciler publishes its first message.
+
+use infill_model::plan::FIRST_RUN_CAP;
+use infill_model::{Plan, RunId, Timestamp};
+use infill_store::Store;
+use infill_store::store::NewRun;
+
+use crate::error::Error;
+
+/// How many rows a person asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// As the plan says; the first time only a few.
+    AsPlanned,
+    /// At most so many.
+    AtMost(u64),
+    /// All of them, the first time too.
+    All,
+}
+
+/// The cap of a run, and whether it is there because the plan never verified a row on its connection.
+///
+/// The smallest of what the plan and the person say; a plan that never verified a row runs on
+/// [`FIRST_RUN_CAP`] rows unless the person or the plan says how many.
+#[must_use]
+pub fn cap(plan_max: Option<u64>, asked: Asked, has_verified: bool) -> (Option<u64>, bool) {
+    match asked {
+        Asked::All => (plan_max, false),
+        Asked::AtMost(limit) => (Some(plan_max.map_or(limit, |max| max.min(limit))), false),
+        Asked::AsPlanned if has_verified || plan_max.is_some_and(|max| max <= FIRST_RUN_CAP) => {
+            (plan_max, false)
+        }
+        Asked::AsPlanned => (Some(FIRST_RUN_CAP), true),
+    }
+}
+
+/// Records a run.
+///
+/// # Errors
+/// When the store fails; then there is no run.
+pub async fn start(
+    store: &dyn Store,
+    plan: Plan,
+    cap: Option<u64>,
+    in_flight: u32,
+    now: Timestamp,
+    random: [u8; 10],
+) -> Result<RunId, Error> {
+    let id = RunId::new(now, random);
+    store.create_run(&NewRun { id, plan, cap, in_flight: in_flight.max(1), created_at: now }).await?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_never_verified_a_row_runs_on_five() {
+        for (plan_max, asked, has_verified, expected) in [
+            (None, Asked::AsPlanned, false, (Some(5), true)),
+            (Some(3), Asked::AsPlanned, false, (Some(3), false)),
+            (Some(900), Asked::AsPlanned, false, (Some(5), true)),
+            (Some(900), Asked::AsPlanned, true, (Some(900), false)),
+            (None, Asked::AsPlanned, true, (None, false)),
+            (None, Asked::All, false, (None, false)),
+            (Some(900), Asked::All, false, (Some(900), false)),
+            (None, Asked::AtMost(50), false, (Some(50), false)),
+            (Some(10), Asked::AtMost(50), true, (Some(10), false)),
+        ] {
+            assert_eq!(cap(plan_max, asked, has_verified), expected, "{plan_max:?} {asked:?} {has_verified}");
+        }
+    }
+}

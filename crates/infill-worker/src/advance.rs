@@ -1,0 +1,148 @@
+//! Carries out what [`infill_rules::advance`] says a run needs next. Idempotent: anyone may call it at any time.
+
+use infill_model::message::Work;
+use infill_model::row::Cause;
+use infill_model::{BatchNo, ChunkNo, RunId, RunState, Stage, StageMessage};
+use infill_rules::advance::{Effect, Standing, advance};
+use infill_store::store::{Run, UnitKind};
+
+use crate::context::Context;
+use crate::verdict::Failure;
+
+/// The states a run may be stopped from.
+pub const UNFINISHED: [RunState; 6] = [
+    RunState::SourceSync,
+    RunState::AwaitRows,
+    RunState::ConfigureChain,
+    RunState::Canary,
+    RunState::Running,
+    RunState::Cancelling,
+];
+
+/// Where a run stands.
+#[must_use]
+pub const fn standing(run: &Run) -> Standing {
+    let progress = &run.progress;
+    Standing {
+        state: run.state,
+        listed: progress.listed,
+        chunks: progress.chunks,
+        chunks_read: progress.chunks_read,
+        batches: progress.batches,
+        batches_settled: progress.batches_settled,
+        batches_in_flight: progress.batches_in_flight,
+        counts: progress.counts,
+    }
+}
+
+/// Moves the run on as far as it goes and publishes what it needs. `claimant` names who asks, so that asking again after a
+/// crash publishes the same units again.
+///
+/// # Errors
+/// When the store or the broker fails; then nothing is lost, asking again goes on from there.
+pub async fn move_on(context: &Context, mut run: Run, claimant: &str) -> Result<(), Failure> {
+    loop {
+        match advance(&standing(&run)) {
+            None => return Ok(()),
+            Some(Effect::Move(to)) => {
+                let now = context.clock.now();
+                context.store.move_run(run.id, &[run.state], to, None, now).await?;
+                let Some(moved) = context.store.run(run.id).await? else { return Ok(()) };
+                if moved.state.is_final() {
+                    log_end(&moved);
+                }
+                run = moved;
+            }
+            Some(Effect::StopForCanary) => return stop(context, &run, &canary_cause(&run)).await,
+            Some(Effect::Publish(stage)) => return publish_stage(context, run.id, stage).await,
+            Some(Effect::ClaimChunks) => {
+                return claim(context, &run, UnitKind::Chunk, claimant, run.in_flight).await;
+            }
+            Some(Effect::ClaimBatches { canary }) => {
+                let window = if canary { 1 } else { run.in_flight };
+                return claim(context, &run, UnitKind::Batch, claimant, window).await;
+            }
+        }
+    }
+}
+
+/// Stops a run for a cause that a person must see to.
+///
+/// # Errors
+/// When the store fails.
+pub async fn stop(context: &Context, run: &Run, cause: &Cause) -> Result<(), Failure> {
+    let now = context.clock.now();
+    if context.store.move_run(run.id, &UNFINISHED, RunState::Stopped, Some(cause), now).await? {
+        tracing::error!(run.id = %run.id, error.code = %cause.code, error = %cause.message, "run stopped");
+    }
+    Ok(())
+}
+
+async fn publish_stage(context: &Context, run: RunId, stage: Stage) -> Result<(), Failure> {
+    let work = match stage {
+        Stage::SourceSync => Work::SourceSync { chunk: None },
+        Stage::AwaitRows => Work::AwaitRows,
+        Stage::ConfigureChain => Work::ConfigureChain,
+        // These two have one message per batch and are claimed, never published for a run as a whole.
+        Stage::Run | Stage::Verify => return Ok(()),
+    };
+    publish(context, run, work).await
+}
+
+async fn claim(
+    context: &Context,
+    run: &Run,
+    kind: UnitKind,
+    claimant: &str,
+    window: u32,
+) -> Result<(), Failure> {
+    let units = context.store.claim(run.id, kind, claimant, window, context.clock.now()).await?;
+    for no in units {
+        let work = match kind {
+            UnitKind::Chunk => Work::SourceSync { chunk: Some(ChunkNo(no)) },
+            UnitKind::Batch => Work::Run { batch: BatchNo(no) },
+        };
+        publish(context, run.id, work).await?;
+    }
+    Ok(())
+}
+
+/// Publishes a first try at `work`.
+pub(crate) async fn publish(context: &Context, run: RunId, work: Work) -> Result<(), Failure> {
+    let message = StageMessage::first(run, work, context.clock.now());
+    context.broker.publish(&message, None).await?;
+    Ok(())
+}
+
+fn canary_cause(run: &Run) -> Cause {
+    let counts = &run.progress.counts;
+    Cause {
+        class: infill_model::Class::Configuration,
+        code: "canary_failed".into(),
+        message: format!(
+            "of the first {} rows {} failed and {} read back differently, so the other {} rows were not touched; look at \
+             `infill rows {}`, mend the plan and run it again",
+            counts.total(),
+            counts.failed,
+            counts.differs,
+            run.progress.rows.saturating_sub(counts.total()),
+            run.id,
+        ),
+        property: None,
+        correlation_id: None,
+        at: None,
+    }
+}
+
+fn log_end(run: &Run) {
+    let counts = &run.progress.counts;
+    tracing::info!(
+        run.id = %run.id,
+        state = %run.state,
+        rows = counts.total(),
+        verified = counts.verified,
+        failed = counts.failed,
+        calls = run.progress.calls,
+        "run ended"
+    );
+}

@@ -1,0 +1,69 @@
+//! The stage `await-rows`: checks that what arrived is what the CRM says the slice holds, or the cap.
+
+use std::time::Duration;
+
+use infill_model::row::Cause;
+use infill_model::{Class, RunState};
+use infill_store::store::Run;
+
+use crate::context::Context;
+use crate::verdict::{Failure, Verdict};
+
+/// Looks at a count that does not fit before going on with what arrived.
+const LOOKS: u32 = 3;
+
+/// Between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+
+/// Checks the count.
+///
+/// # Errors
+/// As the CRM and the store.
+pub async fn await_rows(context: &Context, run: &Run, attempt: u32) -> Result<Verdict, Failure> {
+    if run.state != RunState::AwaitRows {
+        return Ok(Verdict::Complete);
+    }
+    let now = context.clock.now();
+    let arrived = run.listing.ids;
+    let expected = expected(context, run).await?;
+    if arrived == 0 && expected.is_none_or(|size| size == 0) {
+        context.store.warn_run(run.id, "the slice holds no record, so there was nothing to do").await?;
+        context.store.move_run(run.id, &[RunState::AwaitRows], RunState::Empty, None, now).await?;
+        return Ok(Verdict::Drop);
+    }
+    if let Some(size) = expected
+        && size > arrived
+    {
+        if attempt < LOOKS {
+            let message = format!("the CRM says {size} records, {arrived} arrived");
+            let cause = Cause {
+                class: Class::Transient,
+                code: "rows_missing".into(),
+                message,
+                property: None,
+                correlation_id: None,
+                at: Some(now),
+            };
+            return Ok(Verdict::Retry { at: now.saturating_add(BETWEEN_LOOKS).unwrap_or(now), cause });
+        }
+        let text = format!(
+            "the CRM says the slice holds {size} records, {arrived} arrived; this run covers the {arrived} that arrived"
+        );
+        context.store.warn_run(run.id, &text).await?;
+    }
+    context.store.move_run(run.id, &[RunState::AwaitRows], RunState::ConfigureChain, None, now).await?;
+    Ok(Verdict::Complete)
+}
+
+/// How many rows should have arrived, where the CRM says so.
+async fn expected(context: &Context, run: &Run) -> Result<Option<u64>, Failure> {
+    let under_cap = |size: u64| run.cap.map_or(size, |cap| size.min(cap));
+    let known = run.slice.as_ref().and_then(|slice| slice.size).map(under_cap);
+    if known.is_none_or(|size| size <= run.listing.ids) {
+        return Ok(known);
+    }
+    let Some(selection) = run.plan.source.selection() else { return Ok(None) };
+    let crm = context.connections.crm(&run.plan.connection).await?;
+    let slice = crm.resolve(&run.plan.source.object, &selection).await?;
+    Ok(slice.size.map(under_cap))
+}

@@ -1,0 +1,60 @@
+//! The stage `configure-chain`: compiles the chain, checks every property against the live catalog, forecasts, and keeps the result as
+//! one immutable value, so that two workers never resolve one plan against two moments of the account.
+
+use infill_model::error::Class;
+use infill_model::row::Cause;
+use infill_model::{CompiledRun, RunState};
+use infill_rules::forecast::{Known, forecast};
+use infill_store::store::Run;
+
+use crate::context::Context;
+use crate::preflight::targets;
+use crate::verdict::{Failure, Verdict};
+
+/// Compiles and checks.
+///
+/// # Errors
+/// As the CRM and the store; [`Failure::Stop`] with every fault when the plan does not fit.
+pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Failure> {
+    if run.state != RunState::ConfigureChain {
+        return Ok(Verdict::Complete);
+    }
+    let plan = &run.plan;
+    context.chain(run)?;
+    let crm = context.connections.crm(&plan.connection).await?;
+    let catalog = crm.catalog(&plan.source.object).await?;
+    let targets = targets(plan, &catalog, crm.as_ref()).map_err(|faults| {
+        let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Failure::Stop(Cause {
+            class: Class::Configuration,
+            code: "plan_does_not_fit".into(),
+            message: all.join("; "),
+            property: None,
+            correlation_id: None,
+            at: Some(context.clock.now()),
+        })
+    })?;
+    let limits = crm.limits();
+    let forecast = forecast(&Known {
+        rows: run.progress.rows,
+        canary: plan.canary.into(),
+        write_batch: limits.write_batch.into(),
+        read_batch: limits.read_batch.into(),
+        verify: plan.verify,
+        rate: context.connections.rate(&plan.connection),
+        left_today: None,
+    });
+    let compiled = CompiledRun {
+        object: plan.source.object.clone(),
+        inputs: plan.inputs.clone(),
+        targets,
+        if_changed: plan.writeback.if_changed,
+        guard_older_than_seconds: plan.writeback.guard_older_than,
+        verify: plan.verify,
+        forecast,
+    };
+    context.store.save_compiled(run.id, &compiled).await?;
+    let next = if plan.canary == 0 { RunState::Running } else { RunState::Canary };
+    context.store.move_run(run.id, &[RunState::ConfigureChain], next, None, context.clock.now()).await?;
+    Ok(Verdict::Complete)
+}

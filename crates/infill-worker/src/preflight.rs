@@ -1,0 +1,100 @@
+//! The checks before a run: the connection answers, the slice exists, every property exists and can be written, every
+//! literal value is allowed. Used by the command line before a run starts and by `configure-chain` against what really arrived.
+
+use infill_crm::{Account, Catalog, Crm};
+use infill_model::error::{Fault, FaultCode};
+use infill_model::nearest::did_you_mean;
+use infill_model::property::PropertyDef;
+use infill_model::run::TargetProperty;
+use infill_model::slice::ResolvedSlice;
+use infill_model::{Plan, PropertyName, Value};
+
+/// What the checks found when all is well.
+#[derive(Clone, Debug)]
+pub struct Preflight {
+    /// The account the connection reaches.
+    pub account: Account,
+    /// The slice.
+    pub slice: ResolvedSlice,
+    /// The properties to write, as the live catalog has them.
+    pub targets: Vec<TargetProperty>,
+}
+
+/// Why a run may not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The CRM could not be asked, or the slice is not there.
+    #[error("ask the CRM")]
+    Crm(#[from] infill_crm::Error),
+    /// The plan does not fit the account.
+    #[error("the plan does not fit the account")]
+    Faults(Vec<Fault>),
+}
+
+/// Asks the CRM and checks the plan against it.
+///
+/// # Errors
+/// [`Error::Faults`] with every fault at once.
+pub async fn preflight(crm: &dyn Crm, plan: &Plan) -> Result<Preflight, Error> {
+    let account = crm.account().await?;
+    let catalog = crm.catalog(&plan.source.object).await?;
+    let targets = targets(plan, &catalog, crm).map_err(Error::Faults)?;
+    let Some(selection) = plan.source.selection() else {
+        let message = "exactly one of list, filter, view, query and ids selects the records";
+        return Err(Error::Faults(vec![Fault::new(FaultCode::MissingKey, "source", message)]));
+    };
+    let slice = crm.resolve(&plan.source.object, &selection).await?;
+    Ok(Preflight { account, slice, targets })
+}
+
+/// The plan's target properties as the catalog has them, or every fault.
+///
+/// # Errors
+/// Unknown inputs and targets with the nearest names, targets that cannot be written, literals that are not allowed.
+pub fn targets(plan: &Plan, catalog: &Catalog, crm: &dyn Crm) -> Result<Vec<TargetProperty>, Vec<Fault>> {
+    let mut faults: Vec<Fault> = plan
+        .inputs
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| catalog.get(name).is_none())
+        .map(|(i, name)| unknown(format!("inputs[{i}]"), name, catalog))
+        .collect();
+    let mut targets = Vec::with_capacity(plan.writeback.properties.len());
+    for (i, write) in plan.writeback.properties.iter().enumerate() {
+        let path = format!("writeback.properties[{i}]");
+        let Some(property) = catalog.get(&write.name) else {
+            faults.push(unknown(format!("{path}.name"), &write.name, catalog));
+            continue;
+        };
+        faults.extend(target_fault(&path, property, &write.value, crm));
+        targets.push(TargetProperty {
+            property: property.clone(),
+            value: write.value.clone(),
+            when: write.when,
+        });
+    }
+    if faults.is_empty() { Ok(targets) } else { Err(faults) }
+}
+
+fn target_fault(path: &str, property: &PropertyDef, value: &str, crm: &dyn Crm) -> Option<Fault> {
+    if let Some(why) = &property.read_only {
+        let message = format!("property \"{}\" ({}) cannot be written: {why}", property.name, property.label);
+        return Some(Fault::new(FaultCode::PropertyNotWritable, format!("{path}.name"), message));
+    }
+    let is_literal = !value.contains("{{") && !value.contains("{%");
+    if is_literal && let Err(refusal) = crm.check(property, &Value::String(value.to_owned())) {
+        return Some(Fault::new(FaultCode::InvalidOption, format!("{path}.value"), refusal.message));
+    }
+    None
+}
+
+fn unknown(path: String, name: &PropertyName, catalog: &Catalog) -> Fault {
+    let known = catalog.properties.iter().map(|property| property.name.as_str());
+    let hint = did_you_mean(name.as_str(), known);
+    let message = format!(
+        "{} has no property \"{name}\"{hint}{}",
+        catalog.object,
+        if hint.is_empty() { "; `infill properties` lists them" } else { "" }
+    );
+    Fault::new(FaultCode::UnknownProperty, path, message)
+}

@@ -1,0 +1,325 @@
+//! The stage `run`: evaluates the chain on each row of a batch, drops rows with nothing to do, checks the guard, writes, and records
+//! an outcome or an intent for every row that went in.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use infill_chain::Decision;
+use infill_crm::Crm;
+use infill_model::error::Class;
+use infill_model::message::Work;
+use infill_model::plan::{IfChanged, Verify};
+use infill_model::row::{Cause, RowState};
+use infill_model::{BatchNo, CompiledRun, Outcome, RecordId, Row, RowResult, Stage, Timestamp};
+use infill_rules::guard::is_stale;
+use infill_rules::intend::intend;
+use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, Run, Saved};
+
+use crate::context::{CompiledChain, Context};
+use crate::letter::{announce, fail, failed, new_letters, rejected};
+use crate::meter::take_calls;
+use crate::verdict::{Failure, Verdict};
+use crate::write::{Writing, positions, settle_gone};
+
+/// How a message came to this handler.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming {
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// The broker handed it out before: whoever had it is gone.
+    pub redelivered: bool,
+}
+
+/// Runs one batch.
+///
+/// # Errors
+/// As the CRM, the store and the broker. What settled before the error is stored.
+pub async fn run_batch(
+    context: &Context,
+    run: &Run,
+    no: BatchNo,
+    coming: Coming,
+) -> Result<Verdict, Failure> {
+    let Some(compiled) = run.compiled.clone() else { return Ok(Verdict::Drop) };
+    let now = context.clock.now();
+    let lease = lease(context, now);
+    let batch = match context.store.lease_batch(run.id, no, &lease, coming.redelivered, now).await? {
+        Leased::Yours(batch) => batch,
+        Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
+    };
+    match batch.state {
+        BatchState::Settled => return Ok(Verdict::Complete),
+        BatchState::Ran => return Ok(Verdict::Then(Work::Verify { batch: no })),
+        BatchState::Pending | BatchState::Queued => {}
+    }
+    let crm = context.connections.crm(&run.plan.connection).await?;
+    let chain = context.chain(run)?;
+    let Batch { rows, results, pulled_at, .. } = batch;
+    let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };
+    let was_failed = failed(&results);
+    let rows = Arc::new(rows);
+
+    if results.iter().any(|result| result.state == RowState::Pending) {
+        results = evaluate(&chain, &rows, results, &compiled, crm.as_ref(), now).await?;
+    }
+    let has_intent = results.iter().any(|result| result.state == RowState::Intended);
+    if has_intent {
+        let save = BatchSave {
+            results: &results,
+            state: BatchState::Queued,
+            keep_lease: true,
+            letters: &[],
+            calls: take_calls(),
+            now,
+        };
+        if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::LeaseLost) {
+            return Ok(Verdict::Drop);
+        }
+    }
+
+    let mut writing =
+        Writing { crm: crm.as_ref(), compiled: &compiled, rows: &rows, results: &mut results, now };
+    let wrote = write(&mut writing, pulled_at, coming, context.clock.now()).await;
+    settle_unread(&mut results, &rows, &compiled, no, run.plan.canary > 0, run.progress.rows);
+
+    let letters = new_letters(Stage::Run, &rows, &was_failed, &results);
+    announce(context, run.id, &letters).await?;
+    let state = state_of(&results);
+    let save = BatchSave {
+        results: &results,
+        state,
+        keep_lease: false,
+        letters: &letters,
+        calls: take_calls(),
+        now: context.clock.now(),
+    };
+    let saved = context.store.save_batch(run.id, no, &lease, &save).await?;
+    wrote?;
+    Ok(match (saved, state) {
+        (Saved::LeaseLost, _) => Verdict::Drop,
+        (Saved::Yes(_), BatchState::Ran) => Verdict::Then(Work::Verify { batch: no }),
+        (Saved::Yes(_), BatchState::Pending | BatchState::Queued | BatchState::Settled) => Verdict::Complete,
+    })
+}
+
+/// A lease for one handling.
+pub(crate) fn lease(context: &Context, now: Timestamp) -> Lease {
+    let until = now.saturating_add(context.settings.lease).unwrap_or(now);
+    // Stores keep it in a signed 64-bit column.
+    Lease { owner: rand::random::<u64>() >> 1, until }
+}
+
+/// How far a batch is, by its rows.
+pub(crate) fn state_of(results: &[RowResult]) -> BatchState {
+    let is_open = |result: &RowResult| matches!(result.state, RowState::Pending | RowState::Intended);
+    if results.iter().any(is_open) {
+        BatchState::Queued
+    } else if results.iter().any(|result| result.state == RowState::Confirmed) {
+        BatchState::Ran
+    } else {
+        BatchState::Settled
+    }
+}
+
+async fn write(
+    writing: &mut Writing<'_>,
+    pulled_at: Timestamp,
+    coming: Coming,
+    now: Timestamp,
+) -> Result<(), infill_crm::Error> {
+    let older_than = writing.compiled.guard_older_than_seconds;
+    let is_due = writing.compiled.if_changed == IfChanged::Hold && is_stale(pulled_at, now, older_than);
+    // A batch that comes again may have been written already by whoever had it.
+    if is_due || coming.attempt > 1 || coming.redelivered {
+        let n_guarded = writing.guard().await?;
+        tracing::debug!(rows = n_guarded, "targets read again before the write");
+    }
+    writing.write().await
+}
+
+/// Evaluates the pending rows on a thread of their own: a script may take its whole time limit.
+async fn evaluate(
+    chain: &Arc<CompiledChain>,
+    rows: &Arc<Vec<Row>>,
+    mut results: Vec<RowResult>,
+    compiled: &CompiledRun,
+    crm: &dyn Crm,
+    now: Timestamp,
+) -> Result<Vec<RowResult>, Failure> {
+    let pending = positions(&results, |result| result.state == RowState::Pending);
+    let (on_chain, on_rows) = (Arc::clone(chain), Arc::clone(rows));
+    let evaluating = tokio::task::spawn_blocking(move || {
+        on_chain.with_evaluator(|evaluator| {
+            pending
+                .into_iter()
+                .filter_map(|i| on_rows.get(i).map(|row| (i, row)))
+                .map(|(i, row)| (i, row.gone.is_none().then(|| evaluator.evaluate(&row.inputs))))
+                .collect::<Vec<_>>()
+        })
+    });
+    let evaluated = evaluating.await.map_err(|source| {
+        Failure::Stop(Cause {
+            class: Class::Bug,
+            code: "evaluation_broke".into(),
+            message: format!("the evaluation of a batch broke: {source}"),
+            property: None,
+            correlation_id: None,
+            at: Some(now),
+        })
+    })??;
+    for (i, evaluated) in evaluated {
+        let (Some(row), Some(result)) = (rows.get(i), results.get_mut(i)) else { continue };
+        let Some(evaluated) = evaluated else {
+            settle_gone(result, row.gone.clone().unwrap_or(infill_model::row::Gone { survivor: None }));
+            continue;
+        };
+        result.cells = evaluated.cells;
+        match evaluated.decision {
+            Decision::Skip { action, reason } => {
+                tracing::debug!(record.id = %row.record, %action, reason, "row skipped");
+                result.state = RowState::Settled(Outcome::Skipped);
+            }
+            Decision::Fail(error, action) => fail(
+                result,
+                Cause {
+                    class: Class::Rejected,
+                    code: error.code,
+                    message: format!("action {action}: {}", error.message),
+                    property: None,
+                    correlation_id: None,
+                    at: Some(now),
+                },
+            ),
+            Decision::Write(produced) => {
+                let normalize = |property: &_, value: &_| crm.normalize(property, value);
+                let wanted = intend(&compiled.targets, &produced, &row.before, &normalize);
+                let refusal = compiled.targets.iter().find_map(|target| {
+                    let value = wanted.get(&target.property.name)?;
+                    crm.check(&target.property, value).err()
+                });
+                result.wanted = wanted;
+                if let Some(refusal) = refusal {
+                    fail(result, rejected(refusal, now));
+                } else if result.wanted.is_empty() {
+                    result.state = RowState::Settled(Outcome::Unchanged);
+                } else {
+                    result.state = RowState::Intended;
+                }
+            }
+        }
+    }
+    Ok(results)
+}
+
+/// Settles confirmed rows that the plan does not want read back.
+fn settle_unread(
+    results: &mut [RowResult],
+    rows: &[Row],
+    compiled: &CompiledRun,
+    no: BatchNo,
+    has_canary: bool,
+    n_rows: u64,
+) {
+    // The canary is always read back: that is what it is for.
+    if has_canary && no == BatchNo(0) {
+        return;
+    }
+    for (row, result) in rows.iter().zip(results) {
+        let is_read_back = match compiled.verify {
+            Verify::All => true,
+            Verify::None => false,
+            Verify::Sample(sample) => is_sampled(&row.record, sample, n_rows),
+        };
+        if result.state == RowState::Confirmed && !is_read_back {
+            result.state = RowState::Settled(Outcome::Written);
+        }
+    }
+}
+
+/// Whether a record is among about `sample` of `n_rows`: the same ones each time.
+fn is_sampled(record: &RecordId, sample: u64, n_rows: u64) -> bool {
+    let mut hasher = DefaultHasher::new();
+    record.as_str().hash(&mut hasher);
+    hasher.finish() % n_rows.max(1) < sample
+}
+
+/// Fails what is unsettled, each row with a dead letter.
+///
+/// # Errors
+/// As the store and the broker.
+pub async fn give_up(
+    context: &Context,
+    run: &Run,
+    no: BatchNo,
+    stage: Stage,
+    cause: &Cause,
+) -> Result<(), Failure> {
+    let now = context.clock.now();
+    let lease = lease(context, now);
+    let Leased::Yours(batch) = context.store.lease_batch(run.id, no, &lease, true, now).await? else {
+        return Ok(());
+    };
+    if batch.state == BatchState::Settled {
+        return Ok(());
+    }
+    let mut results = batch.results;
+    results.resize_with(batch.rows.len(), RowResult::default);
+    let was_failed = failed(&results);
+    for result in &mut results {
+        let message = match result.state {
+            RowState::Settled(_) => continue,
+            RowState::Pending => format!("not written: {}", cause.message),
+            RowState::Intended => format!("may or may not be written: {}", cause.message),
+            RowState::Confirmed => {
+                format!("the CRM confirmed the write, but it could not be read back: {}", cause.message)
+            }
+        };
+        fail(result, Cause { message, ..cause.clone() });
+    }
+    let letters = new_letters(stage, &batch.rows, &was_failed, &results);
+    announce(context, run.id, &letters).await?;
+    let save = BatchSave {
+        results: &results,
+        state: BatchState::Settled,
+        keep_lease: false,
+        letters: &letters,
+        calls: take_calls(),
+        now,
+    };
+    context.store.save_batch(run.id, no, &lease, &save).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(state: RowState) -> RowResult {
+        RowResult { state, ..RowResult::default() }
+    }
+
+    #[test]
+    fn a_batch_is_as_far_as_its_slowest_row() {
+        let settled = with(RowState::Settled(Outcome::Verified));
+        for (results, state) in [
+            (vec![settled.clone(), with(RowState::Pending)], BatchState::Queued),
+            (vec![with(RowState::Confirmed), with(RowState::Intended)], BatchState::Queued),
+            (vec![with(RowState::Confirmed), settled.clone()], BatchState::Ran),
+            (vec![settled], BatchState::Settled),
+        ] {
+            assert_eq!(state_of(&results), state);
+        }
+    }
+
+    #[test]
+    fn a_sample_is_about_as_large_as_asked_and_always_the_same() {
+        let sampled = (0..10_000_u32)
+            .filter(|id| is_sampled(&RecordId::from(id.to_string()), 100, 10_000))
+            .collect::<Vec<_>>();
+        assert!((50..200).contains(&sampled.len()), "{}", sampled.len());
+        let again: Vec<u32> =
+            (0..10_000).filter(|id| is_sampled(&RecordId::from(id.to_string()), 100, 10_000)).collect();
+        assert_eq!(sampled, again);
+    }
+}

@@ -1,0 +1,185 @@
+//! What became of a message, as data; and how an error becomes one.
+
+use std::time::Duration;
+
+use infill_model::Timestamp;
+use infill_model::error::Class;
+use infill_model::message::Work;
+use infill_model::row::Cause;
+use infill_rules::retry::RetryPolicy;
+
+/// How long a message waits before it looks again whether a paused connection was mended.
+pub const PAUSED_RECHECK: Duration = Duration::from_secs(30);
+
+/// What became of a message. The driver in [`crate::consume`] acts on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done: see what the run needs next, then acknowledge.
+    Complete,
+    /// Done, and this comes next.
+    Then(Work),
+    /// Somebody else has it, or it was done before.
+    Drop,
+    /// Again later; costs an attempt.
+    Retry {
+        /// Not before.
+        at: Timestamp,
+        /// Why.
+        cause: Cause,
+    },
+    /// Again later; costs no attempt. The run is parked when the wait is long.
+    Wait {
+        /// Not before.
+        until: Timestamp,
+        /// Why, for a person.
+        why: String,
+    },
+    /// Out of attempts, or an answer nobody can read: what is unsettled fails, each row with a dead letter.
+    GiveUp {
+        /// Why.
+        cause: Cause,
+    },
+    /// The run cannot go on until a person acts.
+    Stop {
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// What kept a handler from finishing.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A call to the CRM.
+    #[error("call the CRM")]
+    Crm(#[from] infill_crm::Error),
+    /// The store.
+    #[error("use the store")]
+    Store(#[from] infill_store::Error),
+    /// The broker.
+    #[error("use the broker")]
+    Broker(#[from] infill_broker::Error),
+    /// The script engine could not be made.
+    #[error("start the script engine")]
+    Engine(#[source] infill_chain::Error),
+    /// The handler found that the run cannot go on.
+    #[error("{}", .0.message)]
+    Stop(Cause),
+}
+
+/// The vendor's error as a cause to keep.
+#[must_use]
+pub fn cause_of(error: &infill_crm::Error, at: Timestamp) -> Cause {
+    Cause {
+        class: error.class,
+        code: error.code.clone(),
+        message: error.message.clone(),
+        property: error.property.clone(),
+        correlation_id: error.correlation_id.clone(),
+        at: Some(at),
+    }
+}
+
+/// What to do about a failure on the given attempt. Pure: `jitter` is a random number in `0.0..1.0`.
+#[must_use]
+pub fn judge(failure: &Failure, attempt: u32, policy: &RetryPolicy, now: Timestamp, jitter: f64) -> Verdict {
+    let after = |delay: Duration| now.saturating_add(delay).unwrap_or(now);
+    match failure {
+        Failure::Stop(cause) => Verdict::Stop { cause: cause.clone() },
+        Failure::Crm(error) => {
+            let cause = cause_of(error, now);
+            match error.class {
+                Class::Throttled => Verdict::Wait {
+                    until: error.until.unwrap_or_else(|| after(policy.base)),
+                    why: error.message.clone(),
+                },
+                Class::Unauthorized => {
+                    Verdict::Wait { until: after(PAUSED_RECHECK), why: error.message.clone() }
+                }
+                Class::Configuration => Verdict::Stop { cause },
+                Class::Transient | Class::Conflict => match policy.delay(attempt, jitter) {
+                    Some(delay) => {
+                        let at = after(delay);
+                        Verdict::Retry { at: error.until.map_or(at, |until| at.max(until)), cause }
+                    }
+                    None => Verdict::GiveUp { cause: out_of_attempts(&cause, attempt) },
+                },
+                Class::Rejected | Class::Gone | Class::Bug => Verdict::GiveUp { cause },
+            }
+        }
+        // Without store or broker nothing can be settled, so nothing is given up either: it waits for them.
+        Failure::Store(_) | Failure::Broker(_) | Failure::Engine(_) => {
+            let forever = RetryPolicy { max_attempts: u32::MAX, ..*policy };
+            let delay = forever.delay(attempt, jitter).unwrap_or(policy.cap);
+            let cause = Cause {
+                class: Class::Transient,
+                code: "infrastructure".into(),
+                message: infill_telemetry::chain(failure).to_string(),
+                property: None,
+                correlation_id: None,
+                at: Some(now),
+            };
+            Verdict::Retry { at: after(delay), cause }
+        }
+    }
+}
+
+fn out_of_attempts(last: &Cause, attempts: u32) -> Cause {
+    Cause {
+        code: "out_of_attempts".into(),
+        message: format!(
+            "gave up after {attempts} attempts; the last one ended with {}: {} (`infill dead-letters retry` tries again)",
+            last.code, last.message
+        ),
+        ..last.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(class: Class, attempt: u32) -> Verdict {
+        let error = infill_crm::Error::new(class, "code", "message");
+        judge(&Failure::Crm(error), attempt, &RetryPolicy::default(), Timestamp::UNIX_EPOCH, 0.5)
+    }
+
+    #[test]
+    fn the_class_decides() {
+        for class in Class::ALL {
+            let verdict = judged(class, 1);
+            let fits = match class {
+                Class::Transient | Class::Conflict => matches!(verdict, Verdict::Retry { .. }),
+                Class::Throttled | Class::Unauthorized => matches!(verdict, Verdict::Wait { .. }),
+                Class::Configuration => matches!(verdict, Verdict::Stop { .. }),
+                Class::Rejected | Class::Gone | Class::Bug => matches!(verdict, Verdict::GiveUp { .. }),
+            };
+            assert!(fits, "{class}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_gives_up_and_names_the_way_out() {
+        let Verdict::GiveUp { cause } = judged(Class::Transient, 8) else { panic!("gives up") };
+        assert_eq!(cause.code, "out_of_attempts");
+        assert!(cause.message.contains("dead-letters retry"), "{}", cause.message);
+    }
+
+    #[test]
+    fn a_store_that_is_down_never_costs_a_row() {
+        let failure = Failure::Store(infill_store::Error::Query {
+            operation: "save",
+            source: Box::new(std::io::Error::other("down")),
+        });
+        let verdict = judge(&failure, 500, &RetryPolicy::default(), Timestamp::UNIX_EPOCH, 0.5);
+        assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
+    }
+
+    #[test]
+    fn the_vendors_wish_is_honoured_when_it_is_longer() {
+        let until = Timestamp::from_second(1_000).unwrap();
+        let error =
+            infill_crm::Error { until: Some(until), ..infill_crm::Error::new(Class::Transient, "c", "m") };
+        let verdict = judge(&Failure::Crm(error), 1, &RetryPolicy::default(), Timestamp::UNIX_EPOCH, 0.5);
+        assert!(matches!(verdict, Verdict::Retry { at, .. } if at == until), "{verdict:?}");
+    }
+}

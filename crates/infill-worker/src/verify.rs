@@ -1,0 +1,113 @@
+//! The stage `verify`: reads a batch back by id (never by search), compares as the vendor stores the type, settles the outcome.
+
+use std::time::Duration;
+
+use infill_model::error::Class;
+use infill_model::row::{Cause, RowState};
+use infill_model::{BatchNo, Outcome, RecordId, Row, RowResult};
+use infill_rules::compare::differing;
+use infill_store::store::{Batch, BatchSave, BatchState, Leased, Run, Saved};
+
+use crate::context::Context;
+use crate::meter::take_calls;
+use crate::run_batch::{Coming, lease, state_of};
+use crate::verdict::{Failure, Verdict};
+use crate::write::{Looked, positions, read_targets, settle_gone};
+
+/// How long to wait before another look at a value that reads back differently: a read may be served from a replica that lags.
+/// After the last look it differs.
+const LOOKS_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+/// Verifies one batch.
+///
+/// # Errors
+/// As the CRM and the store.
+pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -> Result<Verdict, Failure> {
+    let Some(compiled) = run.compiled.clone() else { return Ok(Verdict::Drop) };
+    let now = context.clock.now();
+    let lease = lease(context, now);
+    let batch = match context.store.lease_batch(run.id, no, &lease, coming.redelivered, now).await? {
+        Leased::Yours(batch) => batch,
+        Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
+    };
+    match batch.state {
+        BatchState::Settled => return Ok(Verdict::Complete),
+        BatchState::Pending | BatchState::Queued => {
+            return Ok(Verdict::Then(infill_model::message::Work::Run { batch: no }));
+        }
+        BatchState::Ran => {}
+    }
+    let crm = context.connections.crm(&run.plan.connection).await?;
+    let Batch { rows, mut results, .. } = batch;
+    let confirmed = positions(&results, |result| result.state == RowState::Confirmed);
+    let ids: Vec<RecordId> =
+        confirmed.iter().filter_map(|i| rows.get(*i)).map(|row| row.record.clone()).collect();
+    let mut look = read_targets(crm.as_ref(), &compiled, &ids).await?;
+    let normalize = |property: &_, value: &_| crm.normalize(property, value);
+    let wait = usize::try_from(coming.attempt.saturating_sub(1)).ok().and_then(|look| LOOKS_AFTER.get(look));
+    for i in confirmed {
+        let (Some(row), Some(result)) = (rows.get(i), results.get_mut(i)) else { continue };
+        match look.take(&row.record) {
+            Looked::Gone(gone) => settle_gone(result, gone),
+            Looked::Found(found) => {
+                let differing = differing(&compiled.targets, &result.wanted, &found, &normalize);
+                if differing.is_empty() {
+                    result.state = RowState::Settled(Outcome::Verified);
+                    result.found.clear();
+                } else {
+                    result.cause = Some(differs(row, result, &differing, now));
+                    result.found = found;
+                    if wait.is_none() {
+                        result.state = RowState::Settled(Outcome::Differs);
+                    }
+                }
+            }
+        }
+    }
+    let state = state_of(&results);
+    let save =
+        BatchSave { results: &results, state, keep_lease: false, letters: &[], calls: take_calls(), now };
+    if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::LeaseLost) {
+        return Ok(Verdict::Drop);
+    }
+    Ok(match wait {
+        Some(wait) if state == BatchState::Ran => Verdict::Retry {
+            at: now.saturating_add(*wait).unwrap_or(now),
+            cause: Cause {
+                class: Class::Transient,
+                code: "reads_back_differently".into(),
+                message: "some records do not show the written value yet".into(),
+                property: None,
+                correlation_id: None,
+                at: Some(now),
+            },
+        },
+        Some(_) | None => Verdict::Complete,
+    })
+}
+
+fn differs(
+    row: &Row,
+    result: &RowResult,
+    differing: &[infill_model::PropertyName],
+    now: infill_model::Timestamp,
+) -> Cause {
+    let names: Vec<&str> = differing.iter().map(infill_model::PropertyName::as_str).collect();
+    Cause {
+        class: Class::Conflict,
+        code: "reads_back_differently".into(),
+        message: format!(
+            "record {} was written and confirmed, but shows another value for {}; a rule, a workflow or a person in the CRM may have \
+             changed it since: compare `wanted` and `found` of this row",
+            row.record,
+            names.join(", "),
+        ),
+        property: result
+            .wanted
+            .keys()
+            .find(|name| differing.contains(name))
+            .map(|name| name.as_str().to_owned()),
+        correlation_id: None,
+        at: Some(now),
+    }
+}

@@ -1,0 +1,247 @@
+//! Writing the intended rows of one batch: one bad row never sinks it, and a row is confirmed only when its own id was seen.
+
+use std::collections::HashMap;
+
+use infill_crm::{Crm, Delivery, Refusal, Update};
+use infill_model::error::Class;
+use infill_model::row::{Gone, RowState};
+use infill_model::{CompiledRun, Outcome, Properties, RecordId, Row, RowResult, Timestamp};
+use infill_rules::bisect::split;
+use infill_rules::compare::differing;
+use infill_rules::guard::{Guarded, guard};
+use infill_rules::settle::{Standing, settle};
+
+use crate::letter::{fail, rejected};
+use crate::verdict::cause_of;
+
+/// One batch in the hands of one handler.
+pub(crate) struct Writing<'a> {
+    pub(crate) crm: &'a dyn Crm,
+    pub(crate) compiled: &'a CompiledRun,
+    pub(crate) rows: &'a [Row],
+    pub(crate) results: &'a mut [RowResult],
+    pub(crate) now: Timestamp,
+}
+
+impl Writing<'_> {
+    /// The rows still to be written, by position.
+    fn intended(&self) -> Vec<usize> {
+        positions(self.results, |result| result.state == RowState::Intended)
+    }
+
+    fn row(&self, i: usize) -> Option<(&Row, &RowResult)> {
+        Some((self.rows.get(i)?, self.results.get(i)?))
+    }
+
+    fn with(&mut self, i: usize, change: impl FnOnce(&mut RowResult)) {
+        if let Some(result) = self.results.get_mut(i) {
+            change(result);
+        }
+    }
+
+    /// Reads the targets of these rows.
+    async fn read(&self, rows: &[usize]) -> Result<Look, infill_crm::Error> {
+        let ids: Vec<RecordId> =
+            rows.iter().filter_map(|i| self.rows.get(*i)).map(|row| row.record.clone()).collect();
+        read_targets(self.crm, self.compiled, &ids).await
+    }
+
+    /// The guard: reads the targets of the intended rows and takes out those that a person changed meanwhile, those that are gone, and
+    /// those that hold our value already. Says how many rows were read.
+    pub(crate) async fn guard(&mut self) -> Result<usize, infill_crm::Error> {
+        let rows = self.intended();
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let mut look = self.read(&rows).await?;
+        for i in &rows {
+            let Some((row, result)) = self.row(*i) else { continue };
+            let state = match look.take(&row.record) {
+                Looked::Gone(gone) => {
+                    self.with(*i, |result| settle_gone(result, gone));
+                    continue;
+                }
+                Looked::Found(found) => {
+                    let normalize = |property: &_, value: &_| self.crm.normalize(property, value);
+                    let judged = guard(
+                        &self.compiled.targets,
+                        &result.wanted,
+                        &row.before,
+                        &found,
+                        self.compiled.if_changed,
+                        &normalize,
+                    );
+                    match judged {
+                        Guarded::Write => continue,
+                        Guarded::AlreadyThere => (RowState::Confirmed, Properties::new()),
+                        Guarded::Hold => (RowState::Settled(Outcome::Held), found),
+                    }
+                }
+            };
+            self.with(*i, |result| (result.state, result.found) = state);
+        }
+        Ok(rows.len())
+    }
+
+    /// Writes the intended rows, bisecting what is refused as a whole. On an error, rows that settled before it stay settled
+    /// and the rest stays intended.
+    pub(crate) async fn write(&mut self) -> Result<(), infill_crm::Error> {
+        let mut parts = vec![self.intended()];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.crm.write(&self.compiled.object, &self.updates(&part)).await {
+                Ok(answer) => {
+                    let sent: Vec<RecordId> =
+                        part.iter().filter_map(|i| self.rows.get(*i)).map(|row| row.record.clone()).collect();
+                    let standings = settle(&sent, &answer.confirmed, answer.refused, answer.gone);
+                    let mut unconfirmed = Vec::new();
+                    for (i, (_, standing)) in part.into_iter().zip(standings) {
+                        match standing {
+                            Standing::Confirmed => self.with(i, |result| result.state = RowState::Confirmed),
+                            Standing::Refused(refusal) => self.refuse(i, refusal),
+                            Standing::Gone(gone) => self.with(i, |result| settle_gone(result, gone)),
+                            Standing::Unconfirmed => unconfirmed.push(i),
+                        }
+                    }
+                    self.look_for(&unconfirmed).await?;
+                }
+                Err(error) if is_about_rows(error.class) => {
+                    let named =
+                        |i: &usize| self.rows.get(*i).is_some_and(|row| error.records.contains(&row.record));
+                    let split = split(part, named);
+                    let now = self.now;
+                    for i in split.guilty {
+                        self.with(i, |result| refuse_with(result, &error, now));
+                    }
+                    parts.extend(split.again);
+                }
+                Err(error) => {
+                    if error.delivery == Delivery::Unknown {
+                        // The vendor may have committed: what is there now tells. When even that cannot be read, the rows stay
+                        // intended and the next attempt looks before it writes.
+                        self.look_for(&part).await?;
+                    }
+                    let is_left = part.iter().any(|i| {
+                        self.results.get(*i).is_some_and(|result| result.state == RowState::Intended)
+                    });
+                    if is_left {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        // A row that came back neither confirmed nor refused, and whose record does not hold our value, is tried again.
+        if self.intended().is_empty() {
+            return Ok(());
+        }
+        let message =
+            "the CRM answered without confirming every record, and a read shows that they were not written";
+        Err(infill_crm::Error::new(Class::Transient, "unconfirmed", message))
+    }
+
+    /// Reads back rows whose write is unconfirmed: those that hold our value are confirmed, those that are gone are gone, the
+    /// rest stays intended.
+    async fn look_for(&mut self, rows: &[usize]) -> Result<(), infill_crm::Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut look = self.read(rows).await?;
+        for i in rows {
+            let Some((row, result)) = self.row(*i) else { continue };
+            match look.take(&row.record) {
+                Looked::Gone(gone) => self.with(*i, |result| settle_gone(result, gone)),
+                Looked::Found(found) => {
+                    let normalize = |property: &_, value: &_| self.crm.normalize(property, value);
+                    if differing(&self.compiled.targets, &result.wanted, &found, &normalize).is_empty() {
+                        self.with(*i, |result| result.state = RowState::Confirmed);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn updates(&self, part: &[usize]) -> Vec<Update> {
+        part.iter()
+            .filter_map(|i| self.row(*i))
+            .map(|(row, result)| Update { record: row.record.clone(), properties: result.wanted.clone() })
+            .collect()
+    }
+
+    fn refuse(&mut self, i: usize, refusal: Refusal) {
+        let now = self.now;
+        self.with(i, |result| fail(result, rejected(refusal, now)));
+    }
+}
+
+/// A refusal of the whole batch that rows are guilty of, rather than the call.
+const fn is_about_rows(class: Class) -> bool {
+    match class {
+        Class::Rejected | Class::Conflict | Class::Gone => true,
+        Class::Transient | Class::Throttled | Class::Unauthorized | Class::Configuration | Class::Bug => {
+            false
+        }
+    }
+}
+
+fn refuse_with(result: &mut RowResult, error: &infill_crm::Error, now: Timestamp) {
+    if error.class == Class::Gone {
+        settle_gone(result, Gone { survivor: None });
+    } else {
+        fail(result, cause_of(error, now));
+    }
+}
+
+/// Settles a row whose record is gone.
+pub(crate) fn settle_gone(result: &mut RowResult, gone: Gone) {
+    result.state = RowState::Settled(Outcome::Gone);
+    result.survivor = gone.survivor;
+}
+
+/// The positions of the results that fit.
+pub(crate) fn positions(results: &[RowResult], fits: impl Fn(&RowResult) -> bool) -> Vec<usize> {
+    results.iter().enumerate().filter(|(_, result)| fits(result)).map(|(i, _)| i).collect()
+}
+
+/// What records hold now.
+pub(crate) struct Look {
+    records: HashMap<RecordId, Properties>,
+    gone: HashMap<RecordId, Gone>,
+}
+
+/// What one record holds now.
+pub(crate) enum Looked {
+    /// Its targets.
+    Found(Properties),
+    /// Nothing: it is gone.
+    Gone(Gone),
+}
+
+impl Look {
+    /// Takes out one record. A connector answers for every id asked for; one it forgot counts as gone.
+    pub(crate) fn take(&mut self, record: &RecordId) -> Looked {
+        match self.records.remove(record) {
+            Some(found) => Looked::Found(found),
+            None => Looked::Gone(self.gone.remove(record).unwrap_or(Gone { survivor: None })),
+        }
+    }
+}
+
+/// Reads the target properties of records by id, in the CRM's largest reads.
+pub(crate) async fn read_targets(
+    crm: &dyn Crm,
+    compiled: &CompiledRun,
+    ids: &[RecordId],
+) -> Result<Look, infill_crm::Error> {
+    let properties: Vec<_> = compiled.targets.iter().map(|target| target.property.name.clone()).collect();
+    let size = usize::try_from(crm.limits().read_batch.max(1)).unwrap_or(usize::MAX);
+    let mut look = Look { records: HashMap::with_capacity(ids.len()), gone: HashMap::new() };
+    for ids in ids.chunks(size) {
+        let answer = crm.read(&compiled.object, ids, &properties).await?;
+        look.records.extend(answer.records.into_iter().map(|record| (record.id, record.properties)));
+        look.gone.extend(answer.gone);
+    }
+    Ok(look)
+}
