@@ -1,3 +1,66 @@
-//! xtask
+//! Chores of the repository: `cargo xtask test`, `cargo xtask services`, `cargo xtask layout`.
+//!
+//! Decides where the services of a test run come from and installs what is missing; starting them is the testkit's.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
-fn main() {}
+mod document;
+mod install;
+mod layout;
+mod services;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+/// Chores of the repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs every test against a real RabbitMQ and PostgreSQL, found or started for the run.
+    Test {
+        /// Arguments for `cargo test`, after `--`: `cargo xtask test -- -p infill-store rows`.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Keeps both services up until Ctrl-C and prints the variables that name them, for plain `cargo test`.
+    Services,
+    /// Checks who depends on whom, and that documents speak of what exists.
+    Layout,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Test { args } => test::test(&args).await,
+        Command::Services => test::keep_services().await,
+        Command::Layout => check_layout(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check_layout() -> anyhow::Result<ExitCode> {
+    let mut faults = layout::check()?;
+    faults.extend(document::check(&root()?)?);
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The top of the repository.
+fn root() -> anyhow::Result<PathBuf> {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(xtask.parent().context("xtask has no parent directory")?.to_owned())
+}

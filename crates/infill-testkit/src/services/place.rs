@@ -55,6 +55,11 @@ fn end(line: &str) {
     }
 }
 
+/// Where a test puts its servers' data: where the test run said, so that it can sweep up.
+pub(super) fn given_root() -> PathBuf {
+    environment(SERVICES_DIR).map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 /// A server's directory. Removed with the value.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -62,10 +67,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(name: &str) -> Result<Self, Error> {
+    pub(super) fn new(name: &str, root: &Path) -> Result<Self, Error> {
         let doing = "make a directory for a private server";
-        let root = environment(SERVICES_DIR).map_or_else(std::env::temp_dir, PathBuf::from);
-        fs::create_dir_all(&root).map_err(io_error(doing))?;
+        fs::create_dir_all(root).map_err(io_error(doing))?;
         let prefix = format!("infill-{name}-");
         let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(root).map_err(io_error(doing))?;
         Ok(Self { dir })

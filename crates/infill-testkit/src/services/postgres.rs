@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 use super::docker::{self, Container, Image};
-use super::place::{Note, Place};
+use super::place::{Note, Place, given_root};
 use super::process::Process;
 use super::{Error, find_programs, free_ports, io_error, tail};
 
@@ -124,8 +124,16 @@ impl PrivatePostgres {
     /// # Errors
     /// When there is neither Docker nor the programs, or it does not start; the message holds the end of its log.
     pub async fn start() -> Result<Self, Error> {
+        Self::start_in(&given_root()).await
+    }
+
+    /// As [`Self::start`], with its data under `root`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_in(root: &Path) -> Result<Self, Error> {
         let source = PostgresSource::find().await?;
-        let place = Place::new("postgres")?;
+        let place = Place::new("postgres", root)?;
         let [port] = free_ports()?;
         let user = User::unprivileged()?;
         let mut postgres = Self { source, running: None, port, user, place };

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::docker::{self, Container, Image};
-use super::place::{Note, Place};
+use super::place::{Note, Place, given_root};
 use super::process::Process;
 use super::{Error, find_programs, free_ports, io_error, tail};
 
@@ -92,8 +92,16 @@ impl PrivateRabbit {
     /// # Errors
     /// When there is neither Docker nor the program, or it does not start; the message holds the end of its log.
     pub async fn start() -> Result<Self, Error> {
+        Self::start_in(&given_root()).await
+    }
+
+    /// As [`Self::start`], with its data under `root`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_in(root: &Path) -> Result<Self, Error> {
         let source = RabbitSource::find().await?;
-        let place = Place::new("rabbitmq")?;
+        let place = Place::new("rabbitmq", root)?;
         let [amqp, port_mapper, distribution] = free_ports()?;
         let ports = Ports { amqp, port_mapper, distribution };
         let mut rabbit = Self { source, running: None, ports, place };
