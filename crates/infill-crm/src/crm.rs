@@ -88,6 +88,14 @@ pub struct Account {
     pub daily_used: Option<u64>,
 }
 
+impl Account {
+    /// Calls left today, where the vendor says.
+    #[must_use]
+    pub fn left_today(&self) -> Option<u64> {
+        Some(self.daily_limit?.saturating_sub(self.daily_used?))
+    }
+}
+
 /// The vendor's largest sizes, in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
