@@ -1,0 +1,161 @@
+//! A row through a chain: a cell for each action, and what is to be done with the row.
+
+use std::fmt;
+
+use infill_model::cell::{Cell, CellError, CellStatus};
+use infill_model::id::ActionId;
+use infill_model::value::Properties;
+
+use crate::compile::{Chain, CompiledAction};
+use crate::action::Produced;
+use crate::failure::Failure;
+use crate::reference::RowView;
+use crate::script::Scripts;
+
+/// Stands for an action's id where a writeback value failed, which belongs to no action.
+pub const WRITEBACK: &str = "writeback";
+
+/// Runs a [`Chain`] on rows, one after the other. One per worker task, kept over rows and batches.
+pub struct Evaluator {
+    chain: Chain,
+    scripts: Scripts,
+}
+
+impl fmt::Debug for Evaluator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evaluator").field("chain", &self.chain).finish_non_exhaustive()
+    }
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluated {
+    /// One per action, in order; those not reached are `queued`.
+    pub cells: Vec<Cell>,
+    /// What is to be done.
+    pub decision: Decision,
+}
+
+/// What is to be done with a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Write these target properties. A null is a value that is not there, text that is empty is empty text.
+    Write(Properties),
+    /// A condition was not met.
+    Skip {
+        /// Whose condition.
+        action: ActionId,
+        /// The condition in words; never a value of the row.
+        reason: String,
+    },
+    /// An action failed, or, under the id [`WRITEBACK`], a value to write.
+    Fail(CellError, ActionId),
+}
+
+/// What an action did to the row's way through the chain.
+enum Passed {
+    On,
+    Stopped(Decision),
+}
+
+impl Evaluator {
+    pub(crate) fn new(chain: Chain, scripts: Scripts) -> Self {
+        Self { chain, scripts }
+    }
+
+    /// Runs the chain on one row. Nothing of one row is left for the next.
+    ///
+    /// It takes at most [`TIME_LIMIT`](crate::TIME_LIMIT) for each script, and blocks the thread meanwhile.
+    pub fn evaluate(&mut self, inputs: &Properties) -> Evaluated {
+        let Self { chain, scripts } = self;
+        let actions = &chain.inner.actions;
+        let mut cells: Vec<Cell> = actions
+            .iter()
+            .map(|action| Cell {
+                action: action.id.clone(),
+                status: CellStatus::Queued,
+                outputs: serde_json::Map::new(),
+                error: None,
+            })
+            .collect();
+        for (at, action) in actions.iter().enumerate() {
+            let row = RowView { inputs, cells: &cells };
+            let mut cell = Cell {
+                action: action.id.clone(),
+                status: CellStatus::Complete,
+                outputs: serde_json::Map::new(),
+                error: None,
+            };
+            let passed = pass(action, row, scripts, &mut cell);
+            if let Some(place) = cells.get_mut(at) {
+                *place = cell;
+            }
+            if let Passed::Stopped(decision) = passed {
+                return Evaluated { cells, decision };
+            }
+        }
+        let decision = self.writeback(RowView { inputs, cells: &cells });
+        Evaluated { cells, decision }
+    }
+
+    fn writeback(&self, row: RowView<'_>) -> Decision {
+        let mut properties = Properties::new();
+        for (name, template) in &self.chain.inner.writeback {
+            match template.resolve(row) {
+                Ok(value) => drop(properties.insert(name.clone(), value.into_owned())),
+                Err(failure) => {
+                    let (_, error) = failure.into_cell_error(&format!("value for {name}"));
+                    return Decision::Fail(error, WRITEBACK.into());
+                }
+            }
+        }
+        Decision::Write(properties)
+    }
+}
+
+/// Runs one action, filling its cell.
+fn pass(action: &CompiledAction, row: RowView<'_>, scripts: &mut Scripts, cell: &mut Cell) -> Passed {
+    if let Some(gate) = &action.gate {
+        match gate.conditions.are_met(row) {
+            Ok(true) => {}
+            Ok(false) => {
+                cell.status = CellStatus::ConditionNotMet;
+                return if gate.continues_when_not_met {
+                    Passed::On
+                } else {
+                    skip(action, format!("condition not met: {}", gate.conditions.shown()))
+                };
+            }
+            Err(failure) => return fail(action, failure, cell),
+        }
+    }
+    match action.step.run(row, scripts) {
+        Ok(Produced::Outputs(outputs)) => {
+            cell.outputs = outputs;
+            Passed::On
+        }
+        Ok(Produced::Stop(reason)) => {
+            cell.status = CellStatus::ConditionNotMet;
+            skip(action, reason)
+        }
+        Err(failure) => fail(action, failure, cell),
+    }
+}
+
+fn skip(action: &CompiledAction, reason: String) -> Passed {
+    Passed::Stopped(Decision::Skip { action: action.id.clone(), reason })
+}
+
+fn fail(action: &CompiledAction, failure: Failure, cell: &mut Cell) -> Passed {
+    let (status, error) = failure.into_cell_error(action.id.as_str());
+    cell.status = status;
+    cell.error = Some(error.clone());
+    if action.continues_after_failure {
+        Passed::On
+    } else {
+        Passed::Stopped(Decision::Fail(error, action.id.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
