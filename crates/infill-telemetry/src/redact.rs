@@ -26,7 +26,7 @@ const SECRET_NAMES: [&str; 16] = [
     "apikey",
     "access_key",
     "private_key",
-    "store_key",
+    "secret_key",
     "authorization",
     "cookie",
     "session_id",
@@ -267,7 +267,7 @@ mod tests {
             r#"Login { token: Some("[redacted]"), user: "ann" }"#,
         );
         check("x-api-key: 9f8e7d6c5b", "x-api-key: [redacted]");
-        check("INFILL_STORE_KEY=p@ss:w0rd end", "INFILL_STORE_KEY=[redacted] end");
+        check("INFILL_SECRET_KEY=p@ss:w0rd end", "INFILL_SECRET_KEY=[redacted] end");
     }
 
     #[test]
