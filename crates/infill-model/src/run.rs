@@ -108,6 +108,8 @@ impl FromStr for RunState {
 /// What `configure-chain` resolved, once, for the whole run. Workers only carry it out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompiledRun {
+    /// The account's time zone (an IANA name): its midnight starts the day's budget anew.
+    pub time_zone: String,
     /// The kind of record.
     pub object: ObjectType,
     /// The properties the chain reads, as pulled.

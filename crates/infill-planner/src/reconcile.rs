@@ -9,7 +9,7 @@ use infill_model::message::Work;
 use infill_model::{BatchNo, Clock, RunId, Stage, StageMessage, Timestamp};
 use infill_store::Store;
 use infill_store::store::{RunFilter, UnitKind};
-use infill_telemetry::{Metrics, OpenRuns, chain};
+use infill_telemetry::{Heartbeat, Metrics, OpenRuns, chain};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,7 @@ pub struct Planner {
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    heartbeat: Heartbeat,
     settings: Settings,
 }
 
@@ -51,9 +52,10 @@ impl Planner {
         broker: Arc<dyn Broker>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
+        heartbeat: Heartbeat,
         settings: Settings,
     ) -> Self {
-        Self { store, broker, clock, metrics, settings }
+        Self { store, broker, clock, metrics, heartbeat, settings }
     }
 
     /// Reconciles until told to stop; with `only`, just that run. A round that fails is logged and tried again.
@@ -65,6 +67,7 @@ impl Planner {
                 () = stop.cancelled() => return,
                 _ = rounds.tick() => {}
             }
+            self.heartbeat.beat();
             if let Err(error) = self.round(only).await {
                 tracing::warn!(error = %chain(&error), "reconciling failed, it is tried again");
             }

@@ -22,6 +22,8 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
     let plan = &run.plan;
     context.chain(run)?;
     let crm = context.connections.crm(&plan.connection).await?;
+    let account = crm.account().await?;
+    context.connections.tell_time_zone(&plan.connection, &account.time_zone).await;
     let catalog = crm.catalog(&plan.source.object).await?;
     let targets = targets(plan, &catalog, crm.as_ref()).map_err(|faults| {
         let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -42,9 +44,10 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
         read_batch: limits.read_batch.into(),
         verify: plan.verify,
         rate: context.connections.rate(&plan.connection),
-        left_today: None,
+        left_today: account.left_today(),
     });
     let compiled = CompiledRun {
+        time_zone: account.time_zone,
         object: plan.source.object.clone(),
         inputs: plan.inputs.clone(),
         targets,

@@ -30,6 +30,9 @@ const TELL_WAITS_OVER: Duration = Duration::from_secs(5);
 /// A message that comes earlier than this before its time goes round again; else it is handled: delays are about a second exact.
 const EARLY_ENOUGH: Duration = Duration::from_millis(200);
 
+/// How often an idle loop shows that it is alive.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+
 /// Stages a worker takes, heaviest last, so that the first looks of a run are not stuck behind rows.
 const STAGES: [Stage; 5] =
     [Stage::Verify, Stage::AwaitRows, Stage::ConfigureChain, Stage::Run, Stage::SourceSync];
@@ -57,19 +60,22 @@ impl Worker {
         let mut consumer = self.context.broker.consume(&STAGES, concurrency).await?;
         let room = Arc::new(Semaphore::new(concurrency.into()));
         let mut handling: JoinSet<()> = JoinSet::new();
+        let mut beats = tokio::time::interval(BEAT_EVERY);
         loop {
-            let permit = tokio::select! {
+            let taking = async {
+                let permit = Arc::clone(&room).acquire_owned().await.ok()?;
+                Some((permit, consumer.next().await?))
+            };
+            let taken = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                permit = Arc::clone(&room).acquire_owned() => permit,
+                _ = beats.tick() => {
+                    self.context.heartbeat.beat();
+                    continue;
+                }
+                taken = taking => taken,
             };
-            let Ok(permit) = permit else { break };
-            let delivered = tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                delivered = consumer.next() => delivered,
-            };
-            let Some(delivered) = delivered else { break };
+            let Some((permit, delivered)) = taken else { break };
             let context = Arc::clone(&self.context);
             handling.spawn(async move {
                 take(&context, delivered).await;

@@ -16,7 +16,7 @@ use infill_rules::quota::Rate;
 use infill_rules::retry::RetryPolicy;
 use infill_store::Store;
 use infill_store::store::Run;
-use infill_telemetry::Metrics;
+use infill_telemetry::{Heartbeat, Metrics};
 
 use crate::verdict::Failure;
 
@@ -34,6 +34,9 @@ pub trait Connections: Send + Sync + Debug {
     /// # Errors
     /// `configuration` when the configuration has no such connection or it is not usable.
     async fn crm(&self, connection: &ConnectionName) -> Result<Arc<dyn Crm>, infill_crm::Error>;
+
+    /// Tells the account's time zone, whose midnight starts the day's budget anew.
+    async fn tell_time_zone(&self, connection: &ConnectionName, time_zone: &str);
 
     /// The burst limit of the connection, for forecasts; `None` when unlimited.
     fn rate(&self, connection: &ConnectionName) -> Option<Rate>;
@@ -76,6 +79,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
+    /// Beaten while the worker's loop goes round.
+    pub heartbeat: Heartbeat,
     /// The settings.
     pub settings: Settings,
     chains: Mutex<HashMap<RunId, Arc<CompiledChain>>>,
@@ -136,9 +141,10 @@ impl Context {
         connections: Arc<dyn Connections>,
         metrics: Metrics,
         clock: Arc<dyn Clock>,
+        heartbeat: Heartbeat,
         settings: Settings,
     ) -> Self {
-        Self { store, broker, connections, metrics, clock, settings, chains: Mutex::default() }
+        Self { store, broker, connections, metrics, clock, heartbeat, settings, chains: Mutex::default() }
     }
 
     /// The run's chain, compiled once per process.

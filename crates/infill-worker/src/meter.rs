@@ -72,7 +72,7 @@ impl StoreQuota {
     }
 
     fn midnight(&self, now: Timestamp) -> Option<i64> {
-        let zone = self.time_zone.get().cloned().unwrap_or(jiff::tz::TimeZone::UTC);
+        let zone = self.time_zone.get()?.clone();
         let tomorrow = now.to_zoned(zone).tomorrow().ok()?.start_of_day().ok()?;
         Some(tomorrow.timestamp().as_millisecond())
     }

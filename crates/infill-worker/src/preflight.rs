@@ -1,7 +1,7 @@
 //! The checks before a run: the connection answers, the slice exists, every property exists and can be written, every
 //! literal value is allowed. Used by the command line before a run starts and by `configure-chain` against what really arrived.
 
-use infill_crm::{Account, Catalog, Crm};
+use infill_crm::{Account, Catalog, Crm, Limits};
 use infill_model::error::{Fault, FaultCode};
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
@@ -18,6 +18,8 @@ pub struct Preflight {
     pub slice: ResolvedSlice,
     /// The properties to write, as the live catalog has them.
     pub targets: Vec<TargetProperty>,
+    /// The CRM's largest sizes.
+    pub sizes: Limits,
 }
 
 /// Why a run may not start.
@@ -44,7 +46,7 @@ pub async fn preflight(crm: &dyn Crm, plan: &Plan) -> Result<Preflight, Error> {
         return Err(Error::Faults(vec![Fault::new(FaultCode::MissingKey, "source", message)]));
     };
     let slice = crm.resolve(&plan.source.object, &selection).await?;
-    Ok(Preflight { account, slice, targets })
+    Ok(Preflight { account, slice, targets, sizes: crm.limits() })
 }
 
 /// The plan's target properties as the catalog has them, or every fault.

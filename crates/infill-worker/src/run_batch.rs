@@ -54,6 +54,7 @@ pub async fn run_batch(
         BatchState::Pending | BatchState::Queued => {}
     }
     let crm = context.connections.crm(&run.plan.connection).await?;
+    context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
     let chain = context.chain(run)?;
     let Batch { rows, results, pulled_at, .. } = batch;
     let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };

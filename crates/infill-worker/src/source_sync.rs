@@ -165,11 +165,8 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
     let pulled_at = context.clock.now();
     let object = &run.plan.source.object;
     let size = usize::try_from(crm.limits().read_batch.max(1)).unwrap_or(usize::MAX);
-    let answers: Vec<_> = stream::iter(chunk.records.chunks(size))
-        .map(|ids| crm.read(object, ids, &properties))
-        .buffered(READS_AT_ONCE)
-        .try_collect()
-        .await?;
+    let reads: Vec<_> = chunk.records.chunks(size).map(|ids| crm.read(object, ids, &properties)).collect();
+    let answers: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
     let mut records: HashMap<RecordId, Record> = HashMap::with_capacity(chunk.records.len());
     let mut gone: HashMap<RecordId, Gone> = HashMap::new();
     for answer in answers {
