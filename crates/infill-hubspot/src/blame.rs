@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use infill_crm::{Error, Refusal, Update};
 use infill_model::{Class, PropertyName, RecordId};
 
-use crate::classify::{Complaint, Problem};
+use crate::classify::{Complaint, PLAN_CODES, Problem};
 use crate::request::sent_text;
 use crate::response::BatchUpdated;
 
@@ -67,6 +67,25 @@ pub fn settle(updates: &[Update], answer: &BatchUpdated<'_>) -> Settled {
         }
     }
     settled
+}
+
+impl Settled {
+    /// The error to stop the run with, when every row was refused for a property that none can be written to: told
+    /// row by row, it is the plan's fault all the same. Nothing was written, so nothing is lost by saying so.
+    #[must_use]
+    pub fn plan_fault(&self) -> Option<Error> {
+        let (_, first) = self.refused.first()?;
+        let is_plan_fault = |refusal: &Refusal| PLAN_CODES.contains(&refusal.code.as_str());
+        let is_all = self.confirmed.is_empty()
+            && self.missing.is_empty()
+            && self.refused.iter().all(|(_, refusal)| is_plan_fault(refusal));
+        let way_out = "no row can be written to it: take it out of the plan's writeback";
+        is_all.then(|| Error {
+            property: first.property.as_ref().map(|property| property.as_str().to_owned()),
+            correlation_id: first.correlation_id.clone(),
+            ..Error::new(Class::Configuration, first.code.clone(), format!("{}; {way_out}", first.message))
+        })
+    }
 }
 
 fn refusal(complaint: &Complaint) -> Refusal {

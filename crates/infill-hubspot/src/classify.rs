@@ -28,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_MESSAGE: usize = 1_000;
 
 /// Codes of a property that no row can be written to: the plan's fault, not a row's.
-const PLAN_CODES: [&str; 2] = ["PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"];
+pub const PLAN_CODES: [&str; 2] = ["PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"];
 
 /// What HubSpot said about one error, however it said it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -532,6 +532,9 @@ impl Crm for HubSpot {
             }
             Err(error) => return Err(error),
         };
+        if let Some(fault) = settled.plan_fault() {
+            return Err(fault);
+        }
         let missing =
             settled.missing.into_iter().map(|record| Missing { record, was_named: true }).collect::<Vec<_>>();
         let mut written =
