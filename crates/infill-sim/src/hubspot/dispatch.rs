@@ -326,3 +326,34 @@ fn operate(ask: &Ask<'_>) -> Result<Answer, Refusal> {
         Operation::OauthToken | Operation::OauthIntrospect => Err(Refusal::not_found()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::super::config::Config;
+    use super::super::store::{Aftermath, Store};
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn delays_add_up_and_the_answer_is_the_ordinary_one() {
+        let faults = "delay,ms=60,op=account-details;delay,ms=40".parse().unwrap();
+        let config = Config { faults, ..Config::default() };
+        let aftermath = Aftermath { seed: 0, background_edits: false, list_lag_ms: 0 };
+        let clock = Clock::starting_at(None);
+        let portal = Portal::new(config, String::new(), TimeZone::UTC, clock, Store::new(aftermath));
+        let ask = |path| Incoming {
+            method: "GET",
+            path,
+            query: "",
+            authorization: Some("Bearer sim-token"),
+            body: b"",
+        };
+        let details = dispatch(&portal, &ask("/account-info/v3/details"));
+        assert_eq!(details.delay, Duration::from_millis(100));
+        assert_eq!(details.answer.map(|answer| answer.status), Some(200));
+        let usage = dispatch(&portal, &ask("/account-info/v3/api-usage/daily/private-apps"));
+        assert_eq!(usage.delay, Duration::from_millis(40));
+    }
+}
