@@ -4,11 +4,18 @@
 //! says who looks at it next. It decides nothing: every transition is a compare-and-set that the caller
 //! asked for, and no remote call happens inside a transaction.
 
+#[cfg(test)]
+mod conformance;
 pub mod error;
+mod migrations;
 pub mod postgres;
 pub mod sqlite;
+mod stale;
 pub mod store;
+mod stored;
 pub mod vault;
 
 pub use error::Error;
+pub use postgres::Postgres;
+pub use sqlite::Sqlite;
 pub use store::Store;

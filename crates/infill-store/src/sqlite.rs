@@ -1,1 +1,248 @@
-//! sqlite
+//! The embedded engine: one file, one writer, a few readers; other processes may use the file at the same time.
+//!
+//! It does not stretch to several machines: a file on a network drive has no locks to rely on.
+
+mod batches;
+mod connections;
+mod letters;
+mod logins;
+mod open;
+mod quotas;
+mod runs;
+mod slice;
+mod work;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use infill_model::message::Work;
+use infill_model::row::Cause;
+use infill_model::slice::ResolvedSlice;
+use infill_model::{BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, RunId, RunState, Timestamp};
+use secrecy::SecretString;
+
+use crate::error::Error;
+use crate::store::{
+    Batch, BatchSave, Chunk, Lease, Leased, Letter, LetterFilter, ListingStep, Login, NewBatch, NewRun,
+    Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
+};
+use crate::stored::Recent;
+use crate::vault::Vault;
+use connections::Connections;
+
+/// A store in a file.
+#[derive(Debug)]
+pub struct Sqlite {
+    connections: Connections,
+    vault: Vault,
+    clock: Arc<dyn Clock>,
+    recent: Recent,
+    known: i64,
+}
+
+impl Sqlite {
+    /// Opens the store at `path`, making the folder and the file where they are missing, and brings its schema up
+    /// to date; programs that start at once wait for one another. `key` seals stored logins: 32 bytes as base64 or
+    /// hexadecimal; without it only stored logins are out of reach. The clock is the one quotas go by.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the file is not an Infill store, cannot be made or written, or the key is malformed;
+    /// [`Error::Version`] when a newer program has migrated it.
+    pub async fn open(
+        path: impl AsRef<Path>,
+        key: Option<SecretString>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let vault = Vault::new(key.as_ref(), &path.display().to_string())?;
+        let known = open::prepare(path).await?;
+        Ok(Self { connections: Connections::new(path), vault, clock, recent: Recent::default(), known })
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn ready(&self) -> Result<(), Error> {
+        open::check(&self.connections, self.known).await
+    }
+
+    async fn create_run(&self, run: &NewRun) -> Result<(), Error> {
+        runs::create(&self.connections, run).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
+        runs::read(&self.connections, &self.recent, run).await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, Error> {
+        runs::list(&self.connections, filter).await
+    }
+
+    async fn has_verified(&self, plan_name: &str, connection: &ConnectionName) -> Result<bool, Error> {
+        runs::has_verified(&self.connections, plan_name, connection).await
+    }
+
+    async fn move_run(
+        &self,
+        run: RunId,
+        from: &[RunState],
+        to: RunState,
+        cause: Option<&Cause>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        runs::move_to(&self.connections, run, from, to, cause, now).await
+    }
+
+    async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error> {
+        runs::park(&self.connections, run, parked).await
+    }
+
+    async fn warn_run(&self, run: RunId, warning: &str) -> Result<(), Error> {
+        runs::warn(&self.connections, run, warning).await
+    }
+
+    async fn add_calls(&self, run: RunId, calls: u64) -> Result<(), Error> {
+        runs::add_calls(&self.connections, run, calls).await
+    }
+
+    async fn save_slice(&self, run: RunId, slice: &ResolvedSlice) -> Result<(), Error> {
+        slice::save(&self.connections, run, slice).await
+    }
+
+    async fn freeze(&self, run: RunId, step: &ListingStep) -> Result<bool, Error> {
+        slice::freeze(&self.connections, run, step).await
+    }
+
+    async fn chunk(&self, run: RunId, chunk: ChunkNo) -> Result<Option<Chunk>, Error> {
+        slice::chunk(&self.connections, run, chunk).await
+    }
+
+    async fn store_chunk(
+        &self,
+        run: RunId,
+        chunk: ChunkNo,
+        batches: &[NewBatch],
+        now: Timestamp,
+    ) -> Result<Progress, Error> {
+        slice::store_chunk(&self.connections, run, chunk, batches, now).await
+    }
+
+    async fn save_compiled(&self, run: RunId, compiled: &CompiledRun) -> Result<(), Error> {
+        runs::save_compiled(&self.connections, run, compiled).await
+    }
+
+    async fn claim(
+        &self,
+        run: RunId,
+        kind: UnitKind,
+        claimant: &str,
+        window: u32,
+        now: Timestamp,
+    ) -> Result<Vec<u32>, Error> {
+        work::claim(&self.connections, run, kind, claimant, window, now).await
+    }
+
+    async fn touch(&self, run: RunId, work: &Work, at: Timestamp) -> Result<(), Error> {
+        work::touch(&self.connections, run, *work, at).await
+    }
+
+    async fn stale_work(
+        &self,
+        only: Option<RunId>,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(RunId, Work)>, Error> {
+        work::stale(&self.connections, only, before, limit).await
+    }
+
+    async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error> {
+        work::starved_runs(&self.connections, limit).await
+    }
+
+    async fn break_leases(&self, run: RunId) -> Result<(), Error> {
+        batches::break_leases(&self.connections, run).await
+    }
+
+    async fn lease_batch(
+        &self,
+        run: RunId,
+        batch: BatchNo,
+        lease: &Lease,
+        take_over: bool,
+        now: Timestamp,
+    ) -> Result<Leased, Error> {
+        batches::lease(&self.connections, run, batch, *lease, take_over, now).await
+    }
+
+    async fn save_batch(
+        &self,
+        run: RunId,
+        batch: BatchNo,
+        lease: &Lease,
+        save: &BatchSave<'_>,
+    ) -> Result<Saved, Error> {
+        batches::save(&self.connections, run, batch, *lease, save).await
+    }
+
+    async fn batches(&self, run: RunId, after: Option<BatchNo>, limit: u32) -> Result<Vec<Batch>, Error> {
+        batches::list(&self.connections, run, after, limit).await
+    }
+
+    async fn progress(&self, run: RunId) -> Result<Progress, Error> {
+        runs::progress(&self.connections, run).await
+    }
+
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Letter>, Error> {
+        letters::list(&self.connections, filter, after, limit).await
+    }
+
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64, Error> {
+        letters::count(&self.connections, filter).await
+    }
+
+    async fn reopen(
+        &self,
+        run: RunId,
+        batch: BatchNo,
+        letters: &[i64],
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        letters::reopen(&self.connections, run, batch, letters, now).await
+    }
+
+    async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error> {
+        letters::discard(&self.connections, filter, now).await
+    }
+
+    async fn update_quota(&self, connection: &ConnectionName, decide: QuotaDecision) -> Result<(), Error> {
+        quotas::update(&self.connections, Arc::clone(&self.clock), connection, decide).await
+    }
+
+    async fn quota(&self, connection: &ConnectionName) -> Result<Option<serde_json::Value>, Error> {
+        quotas::read(&self.connections, connection).await
+    }
+
+    async fn login(&self, connection: &ConnectionName) -> Result<Option<Login>, Error> {
+        logins::read(&self.connections, &self.vault, connection).await
+    }
+
+    async fn lease_login(
+        &self,
+        connection: &ConnectionName,
+        owner: u64,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        logins::lease(&self.connections, connection, owner, until, now).await
+    }
+
+    async fn save_login(&self, connection: &ConnectionName, login: &Login) -> Result<bool, Error> {
+        logins::save(&self.connections, &self.vault, connection, login).await
+    }
+}

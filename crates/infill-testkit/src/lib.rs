@@ -1,6 +1,8 @@
 //! A world of its own for every test.
 
 pub mod chaos;
+pub mod schema;
 pub mod services;
 
 pub use chaos::ChaosProxy;
+pub use schema::Schema;

@@ -1,0 +1,4 @@
+CREATE TABLE quotas (
+    connection TEXT PRIMARY KEY NOT NULL,
+    state      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

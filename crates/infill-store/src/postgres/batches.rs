@@ -1,0 +1,152 @@
+//! Batches: leases that fence, and saves that count by difference.
+
+use infill_model::{BatchNo, RunId, Timestamp};
+use tokio_postgres::Row;
+
+use super::pool::Pool;
+use super::runs::tally;
+use crate::error::Error;
+use crate::store::{Batch, BatchSave, Lease, Leased, Saved};
+use crate::stored::{self, LetterColumns, StoredBatch, encode, progress_columns, signed};
+
+pub(super) async fn break_leases(pool: &Pool, run: RunId) -> Result<(), Error> {
+    // In order, so that two of these cannot each hold what the other waits for.
+    let sql = "UPDATE batches b SET lease_owner = NULL, lease_until = NULL \
+               FROM (SELECT no FROM batches WHERE run_id = $1 AND lease_owner IS NOT NULL \
+                     ORDER BY no FOR UPDATE) held \
+               WHERE b.run_id = $1 AND b.no = held.no";
+    pool.execute("break leases", sql, &[&run.as_uuid()]).await?;
+    Ok(())
+}
+
+pub(super) async fn lease(
+    pool: &Pool,
+    run: RunId,
+    batch: BatchNo,
+    lease: Lease,
+    take_over: bool,
+    now: Timestamp,
+) -> Result<Leased, Error> {
+    let operation = "lease a batch";
+    let (id, no) = (run.as_uuid(), i64::from(batch.0));
+    let sql = "UPDATE batches SET lease_owner = $3, lease_until = $4, touched_at = $5 \
+               WHERE run_id = $1 AND no = $2 \
+               AND ($6 OR lease_until IS NULL OR lease_until <= $5 OR lease_owner = $3) \
+               RETURNING no, state, source, results, pulled_at";
+    let taken = pool
+        .query_opt(operation, sql, &[&id, &no, &lease.owner.cast_signed(), &lease.until, &now, &take_over])
+        .await?;
+    if let Some(row) = taken {
+        return Ok(Leased::Yours(read(&row).map_err(Pool::unreadable(operation))?.read(run)?));
+    }
+    let sql = "SELECT lease_until FROM batches WHERE run_id = $1 AND no = $2";
+    let Some(row) = pool.query_opt(operation, sql, &[&id, &no]).await? else {
+        return Ok(Leased::Missing);
+    };
+    let until: Option<Timestamp> = row.try_get(0).map_err(Pool::unreadable(operation))?;
+    // It may have become free meanwhile: then it is worth another try at once.
+    Ok(Leased::Busy { until: until.unwrap_or(now) })
+}
+
+/// One statement for everything: the batch as it was under its lock, the batch and the run's counts changed by the
+/// difference, the letters. A save that is already there to the letter changes nothing but the lease.
+const SAVE: &str = concat!(
+    "WITH old AS ( \
+         SELECT state, verified, written, unchanged, skipped, held, differs, failed, gone, \
+             CASE WHEN saved_at = $7 AND state = $4 THEN results = $5 ELSE false END AS repeated \
+         FROM batches WHERE run_id = $1 AND no = $2 AND lease_owner = $3 FOR UPDATE \
+     ), saved AS ( \
+         UPDATE batches b SET state = $4, results = $5, touched_at = $7, saved_at = $7, lease_until = $6, \
+             verified = $9, written = $10, unchanged = $11, skipped = $12, held = $13, differs = $14, \
+             failed = $15, gone = $16 \
+         FROM old WHERE b.run_id = $1 AND b.no = $2 RETURNING old.* \
+     ), lettered AS ( \
+         INSERT INTO letters AS l (run_id, batch_no, record, code, letter, first_at, last_at) \
+         SELECT $1, $2, n.record, n.code, n.letter, $7, $7 \
+         FROM saved s, unnest($17::text[], $18::text[], $19::text[]) AS n (record, code, letter) \
+         WHERE NOT s.repeated \
+         ON CONFLICT (run_id, record) DO UPDATE SET batch_no = excluded.batch_no, code = excluded.code, \
+             letter = excluded.letter, attempts = l.attempts + 1, status = 'open', last_at = excluded.last_at \
+     ), counted AS ( \
+         UPDATE run_progress p SET \
+             batches_queued = p.batches_queued + ($4 = 'queued')::int - (s.state = 'queued')::int, \
+             batches_ran = p.batches_ran + ($4 = 'ran')::int - (s.state = 'ran')::int, \
+             batches_settled = p.batches_settled + ($4 = 'settled')::int - (s.state = 'settled')::int, \
+             verified = p.verified + $9 - s.verified, written = p.written + $10 - s.written, \
+             unchanged = p.unchanged + $11 - s.unchanged, skipped = p.skipped + $12 - s.skipped, \
+             held = p.held + $13 - s.held, differs = p.differs + $14 - s.differs, \
+             failed = p.failed + $15 - s.failed, gone = p.gone + $16 - s.gone, \
+             calls = p.calls + CASE WHEN s.repeated THEN 0 ELSE $8::bigint END, saved_at = $7 \
+         FROM saved s WHERE p.run_id = $1 RETURNING p.* \
+     ) SELECT ",
+    progress_columns!(),
+    " FROM counted"
+);
+
+pub(super) async fn save(
+    pool: &Pool,
+    run: RunId,
+    batch: BatchNo,
+    lease: Lease,
+    save: &BatchSave<'_>,
+) -> Result<Saved, Error> {
+    let results = encode(save.results)?;
+    let until = save.keep_lease.then_some(lease.until);
+    let [verified, written, unchanged, skipped, held, differs, failed, gone] = stored::tally(save.results);
+    let LetterColumns { records, codes, letters } = LetterColumns::new(save.letters)?;
+    let operation = "save a batch";
+    let counts = pool
+        .query_opt(
+            operation,
+            SAVE,
+            &[
+                &run.as_uuid(),
+                &i64::from(batch.0),
+                &lease.owner.cast_signed(),
+                &save.state.as_str(),
+                &results,
+                &until,
+                &save.now,
+                &signed(save.calls),
+                &verified,
+                &written,
+                &unchanged,
+                &skipped,
+                &held,
+                &differs,
+                &failed,
+                &gone,
+                &records,
+                &codes,
+                &letters,
+            ],
+        )
+        .await?;
+    counts.map_or(Ok(Saved::LeaseLost), |row| {
+        Ok(Saved::Yes(tally(&row, 0).map_err(Pool::unreadable(operation))?.into()))
+    })
+}
+
+pub(super) async fn list(
+    pool: &Pool,
+    run: RunId,
+    after: Option<BatchNo>,
+    limit: u32,
+) -> Result<Vec<Batch>, Error> {
+    let operation = "list batches";
+    let after = after.map_or(-1, |no| i64::from(no.0));
+    let sql = "SELECT no, state, source, results, pulled_at FROM batches \
+               WHERE run_id = $1 AND no > $2 ORDER BY no LIMIT $3";
+    let rows = pool.query(operation, sql, &[&run.as_uuid(), &after, &i64::from(limit)]).await?;
+    rows.iter().map(|row| read(row).map_err(Pool::unreadable(operation))?.read(run)).collect()
+}
+
+fn read(row: &Row) -> Result<StoredBatch, tokio_postgres::Error> {
+    Ok(StoredBatch {
+        no: row.try_get(0)?,
+        state: row.try_get(1)?,
+        source: row.try_get(2)?,
+        results: row.try_get(3)?,
+        pulled_at: row.try_get(4)?,
+    })
+}

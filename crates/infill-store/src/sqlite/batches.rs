@@ -1,0 +1,285 @@
+//! Batches: leases that fence, and saves that count by difference.
+
+use infill_model::row::RowState;
+use infill_model::{BatchNo, RunId, Timestamp};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::connections::{Commit, Connections, Trouble, micros, moment};
+use super::runs::tally;
+use crate::error::Error;
+use crate::store::{Batch, BatchSave, BatchState, Lease, Leased, Saved};
+use crate::stored::{self, LetterColumns, StoredBatch, encode, progress_columns, signed};
+
+pub(super) async fn break_leases(connections: &Connections, run: RunId) -> Result<(), Error> {
+    connections
+        .write("break leases", Commit::Ordered, move |store| {
+            let sql = "UPDATE batches SET lease_owner = NULL, lease_until = NULL \
+                       WHERE run_id = ?1 AND lease_owner IS NOT NULL";
+            store.prepare_cached(sql)?.execute([run.to_string()])?;
+            Ok(())
+        })
+        .await
+}
+
+pub(super) async fn lease(
+    connections: &Connections,
+    run: RunId,
+    batch: BatchNo,
+    lease: Lease,
+    take_over: bool,
+    now: Timestamp,
+) -> Result<Leased, Error> {
+    connections
+        .write("lease a batch", Commit::Ordered, move |store| {
+            let key = params![
+                run.to_string(),
+                batch.0,
+                lease.owner.cast_signed(),
+                micros(lease.until),
+                micros(now),
+                take_over
+            ];
+            let taken = store
+                .prepare_cached(
+                    "UPDATE batches SET lease_owner = ?3, lease_until = ?4, touched_at = ?5 \
+                     WHERE run_id = ?1 AND no = ?2 \
+                     AND (?6 OR lease_until IS NULL OR lease_until <= ?5 OR lease_owner = ?3)",
+                )?
+                .execute(key)?;
+            if taken > 0 {
+                let sql = concat!(batch_query!(), " WHERE run_id = ?1 AND no = ?2");
+                let batch = store.prepare_cached(sql)?.query_row(params![run.to_string(), batch.0], read)?;
+                return Ok(Leased::Yours(batch.read(run)?));
+            }
+            let until: Option<Option<i64>> = store
+                .prepare_cached("SELECT lease_until FROM batches WHERE run_id = ?1 AND no = ?2")?
+                .query_row(params![run.to_string(), batch.0], |row| row.get(0))
+                .optional()?;
+            Ok(until.map_or(Leased::Missing, |until| Leased::Busy { until: until.map_or(now, moment) }))
+        })
+        .await
+}
+
+/// What a save changes, ready for the statements.
+struct Change {
+    state: BatchState,
+    results: String,
+    outcomes: [i64; 8],
+    keep_lease: bool,
+    letters: LetterColumns,
+    calls: i64,
+    now: i64,
+}
+
+pub(super) async fn save(
+    connections: &Connections,
+    run: RunId,
+    batch: BatchNo,
+    lease: Lease,
+    save: &BatchSave<'_>,
+) -> Result<Saved, Error> {
+    let change = Change {
+        state: save.state,
+        results: encode(save.results)?,
+        outcomes: stored::tally(save.results),
+        keep_lease: save.keep_lease,
+        letters: LetterColumns::new(save.letters)?,
+        calls: signed(save.calls),
+        now: micros(save.now),
+    };
+    // What is about to be written must be known after a power cut, or the before-image of a written row could be
+    // lost with it. Everything that follows a write can be found out again.
+    let intends = save.results.iter().any(|result| matches!(result.state, RowState::Intended));
+    let commit = if intends { Commit::Durable } else { Commit::Ordered };
+    connections
+        .write("save a batch", commit, move |store| save_change(store, run, batch, lease, &change))
+        .await
+}
+
+fn save_change(
+    store: &Transaction<'_>,
+    run: RunId,
+    batch: BatchNo,
+    lease: Lease,
+    change: &Change,
+) -> Result<Saved, Trouble> {
+    let key = run.to_string();
+    let held: Option<Held> = store
+        .prepare_cached(
+            "SELECT id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone \
+             FROM batches WHERE run_id = ?1 AND no = ?2 AND lease_owner = ?3",
+        )?
+        .query_row(params![key, batch.0, lease.owner.cast_signed()], Held::read)
+        .optional()?;
+    let Some(held) = held else { return Ok(Saved::LeaseLost) };
+    let repeated = held.saved_at == Some(change.now)
+        && held.state == change.state.as_str()
+        && store
+            .prepare_cached("SELECT page = ?2 FROM result_pages WHERE batch_id = ?1")?
+            .query_row(params![held.id, change.results], |row| row.get(0))
+            .optional()?
+            .unwrap_or(false);
+    let [verified, written, unchanged, skipped, held_back, differs, failed, gone] = change.outcomes;
+    store
+        .prepare_cached(
+            "UPDATE batches SET state = ?2, touched_at = ?3, saved_at = ?3, lease_until = ?4, verified = ?5, \
+             written = ?6, unchanged = ?7, skipped = ?8, held = ?9, differs = ?10, failed = ?11, gone = ?12 \
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            held.id,
+            change.state.as_str(),
+            change.now,
+            change.keep_lease.then(|| micros(lease.until)),
+            verified,
+            written,
+            unchanged,
+            skipped,
+            held_back,
+            differs,
+            failed,
+            gone
+        ])?;
+    if !repeated {
+        store
+            .prepare_cached(
+                "INSERT INTO result_pages (batch_id, page) VALUES (?1, ?2) \
+                 ON CONFLICT (batch_id) DO UPDATE SET page = excluded.page",
+            )?
+            .execute(params![held.id, change.results])?;
+        save_letters(store, &key, batch, change)?;
+    }
+    let difference = Difference {
+        from: &held.state,
+        to: change.state.as_str(),
+        outcomes: std::array::from_fn(|i| {
+            let of = |tally: &[i64; 8]| tally.get(i).copied().unwrap_or(0);
+            of(&change.outcomes) - of(&held.outcomes)
+        }),
+        calls: if repeated { 0 } else { change.calls },
+        saved_at: Some(change.now),
+    };
+    Ok(Saved::Yes(difference.add(store, &key)?))
+}
+
+/// A batch as its holder left it.
+pub(super) struct Held {
+    pub(super) id: i64,
+    pub(super) state: String,
+    pub(super) saved_at: Option<i64>,
+    pub(super) outcomes: [i64; 8],
+}
+
+impl Held {
+    /// Reads `id, state, saved_at` and the outcomes.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut outcomes = [0; 8];
+        for (column, slot) in (3..).zip(&mut outcomes) {
+            *slot = row.get(column)?;
+        }
+        Ok(Self { id: row.get(0)?, state: row.get(1)?, saved_at: row.get(2)?, outcomes })
+    }
+}
+
+/// How the counts of a run change with one batch.
+pub(super) struct Difference<'a> {
+    pub(super) from: &'a str,
+    pub(super) to: &'static str,
+    pub(super) outcomes: [i64; 8],
+    pub(super) calls: i64,
+    pub(super) saved_at: Option<i64>,
+}
+
+impl Difference<'_> {
+    /// Adds it to the counts; gives them as they are then.
+    pub(super) fn add(&self, store: &Transaction<'_>, run: &str) -> Result<crate::store::Progress, Trouble> {
+        let state =
+            |state: BatchState| i64::from(self.to == state.as_str()) - i64::from(self.from == state.as_str());
+        let [verified, written, unchanged, skipped, held, differs, failed, gone] = self.outcomes;
+        let sql = concat!(
+            "UPDATE run_progress SET batches_queued = batches_queued + ?2, batches_ran = batches_ran + ?3, \
+             batches_settled = batches_settled + ?4, verified = verified + ?5, written = written + ?6, \
+             unchanged = unchanged + ?7, skipped = skipped + ?8, held = held + ?9, differs = differs + ?10, \
+             failed = failed + ?11, gone = gone + ?12, calls = calls + ?13, saved_at = coalesce(?14, saved_at) \
+             WHERE run_id = ?1 RETURNING ",
+            progress_columns!()
+        );
+        let counts = store.prepare_cached(sql)?.query_row(
+            params![
+                run,
+                state(BatchState::Queued),
+                state(BatchState::Ran),
+                state(BatchState::Settled),
+                verified,
+                written,
+                unchanged,
+                skipped,
+                held,
+                differs,
+                failed,
+                gone,
+                self.calls,
+                self.saved_at
+            ],
+            |row| tally(row, 0),
+        )?;
+        Ok(counts.into())
+    }
+}
+
+fn save_letters(store: &Transaction<'_>, run: &str, batch: BatchNo, change: &Change) -> Result<(), Trouble> {
+    let LetterColumns { records, codes, letters } = &change.letters;
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut statement = store.prepare_cached(
+        "INSERT INTO letters (run_id, batch_no, record, code, letter, first_at, last_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (run_id, record) DO UPDATE SET \
+         batch_no = excluded.batch_no, code = excluded.code, letter = excluded.letter, \
+         attempts = attempts + 1, status = 'open', last_at = excluded.last_at",
+    )?;
+    for ((record, code), letter) in records.iter().zip(codes).zip(letters) {
+        statement.execute(params![run, batch.0, record, code, letter, change.now])?;
+    }
+    Ok(())
+}
+
+pub(super) async fn list(
+    connections: &Connections,
+    run: RunId,
+    after: Option<BatchNo>,
+    limit: u32,
+) -> Result<Vec<Batch>, Error> {
+    let after = after.map_or(-1, |no| i64::from(no.0));
+    connections
+        .read("list batches", move |store| {
+            let sql = concat!(batch_query!(), " WHERE run_id = ?1 AND no > ?2 ORDER BY no LIMIT ?3");
+            let mut statement = store.prepare_cached(sql)?;
+            let mut rows = statement.query(params![run.to_string(), after, limit])?;
+            let mut batches = Vec::new();
+            while let Some(row) = rows.next()? {
+                batches.push(read(row)?.read(run)?);
+            }
+            Ok(batches)
+        })
+        .await
+}
+
+/// The columns that [`read`] reads.
+macro_rules! batch_query {
+    () => {
+        "SELECT no, state, s.page, coalesce(r.page, '[]'), pulled_at FROM batches b \
+         JOIN source_pages s ON s.batch_id = b.id LEFT JOIN result_pages r ON r.batch_id = b.id"
+    };
+}
+use batch_query;
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredBatch> {
+    Ok(StoredBatch {
+        no: row.get(0)?,
+        state: row.get(1)?,
+        source: row.get(2)?,
+        results: row.get(3)?,
+        pulled_at: moment(row.get(4)?),
+    })
+}

@@ -1,0 +1,319 @@
+//! How values are kept, whatever the engine: one JSON text per value or page, counters as signed 64-bit numbers.
+//!
+//! Pages are text, not one tuple per row: a hundred rows cost one write.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use infill_model::outcome::Counts;
+use infill_model::{
+    BatchNo, CompiledRun, Outcome, Plan, RecordId, Row, RowResult, RunId, RunState, Timestamp,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+use crate::store::{Batch, BatchState, Letter, LetterStatus, Listing, NewLetter, Parked, Progress, Run};
+
+/// The columns of [`Tally`] and the two beside it, in the order both engines read them.
+macro_rules! progress_columns {
+    () => {
+        "ids, chunks, chunks_read, listed, n_rows, batches, batches_queued, batches_ran, batches_settled, \
+         verified, written, unchanged, skipped, held, differs, failed, gone, calls"
+    };
+}
+pub(crate) use progress_columns;
+
+/// Keeps a value as JSON.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value)
+        .map_err(|e| Error::Query { operation: "write a value as JSON", source: e.into() })
+}
+
+/// Reads a value back.
+pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, run: RunId, text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|e| Error::Corrupt { what, run, source: e.into() })
+}
+
+/// A number as databases have them; numbers of ours stay far below the bound.
+pub(crate) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A counter read back; the schema keeps it from going below zero.
+pub(crate) fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// A small counter or ordinal read back.
+pub(crate) fn small(n: i64) -> u32 {
+    u32::try_from(n.max(0)).unwrap_or(u32::MAX)
+}
+
+/// A page's length.
+pub(crate) fn len<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}
+
+/// The outcomes of a result page, counted, in the order of [`Outcome::ALL`] and of the columns.
+pub(crate) fn tally(results: &[RowResult]) -> [i64; 8] {
+    let counts: Counts = results.iter().filter_map(RowResult::outcome).collect();
+    Outcome::ALL.map(|outcome| signed(counts.of(outcome)))
+}
+
+/// Counts read back from columns in the order of [`Outcome::ALL`].
+pub(crate) fn counts(
+    [verified, written, unchanged, skipped, held, differs, failed, gone]: [i64; 8],
+) -> Counts {
+    Counts {
+        verified: unsigned(verified),
+        written: unsigned(written),
+        unchanged: unsigned(unchanged),
+        skipped: unsigned(skipped),
+        held: unsigned(held),
+        differs: unsigned(differs),
+        failed: unsigned(failed),
+        gone: unsigned(gone),
+    }
+}
+
+/// The columns of [`progress_columns`] as read.
+pub(crate) struct Tally {
+    pub(crate) ids: i64,
+    pub(crate) chunks: i64,
+    pub(crate) chunks_read: i64,
+    pub(crate) listed: bool,
+    pub(crate) rows: i64,
+    pub(crate) batches: i64,
+    pub(crate) queued: i64,
+    pub(crate) ran: i64,
+    pub(crate) settled: i64,
+    pub(crate) outcomes: [i64; 8],
+    pub(crate) calls: i64,
+}
+
+impl From<Tally> for Progress {
+    fn from(tally: Tally) -> Self {
+        Self {
+            ids: unsigned(tally.ids),
+            chunks: small(tally.chunks),
+            chunks_read: small(tally.chunks_read),
+            listed: tally.listed,
+            rows: unsigned(tally.rows),
+            batches: small(tally.batches),
+            batches_ran: small(tally.ran.saturating_add(tally.settled)),
+            batches_settled: small(tally.settled),
+            batches_in_flight: small(tally.queued.saturating_add(tally.ran)),
+            counts: counts(tally.outcomes),
+            calls: unsigned(tally.calls),
+        }
+    }
+}
+
+/// The columns of a run as read. `plan` and `compiled` are left out of the query when the cache has them.
+pub(crate) struct StoredRun {
+    pub(crate) id: RunId,
+    pub(crate) plan: Option<String>,
+    pub(crate) state: String,
+    pub(crate) cause: Option<String>,
+    pub(crate) parked_until: Option<Timestamp>,
+    pub(crate) parked_why: Option<String>,
+    pub(crate) cap: Option<i64>,
+    pub(crate) in_flight: i64,
+    pub(crate) slice: Option<String>,
+    pub(crate) compiled: Option<String>,
+    pub(crate) warnings: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) listing: Option<String>,
+    pub(crate) progress: Progress,
+}
+
+impl StoredRun {
+    /// The run, with what never changes taken from `known` where it is there.
+    pub(crate) fn read(self, known: Immutable) -> Result<Run, Error> {
+        let Self { id, progress, .. } = self;
+        let plan = match (known.plan, self.plan) {
+            (Some(plan), _) => plan,
+            (None, text) => Arc::new(decode("the plan", id, &text.unwrap_or_default())?),
+        };
+        let compiled = match (known.compiled, self.compiled) {
+            (Some(compiled), _) => Some(compiled),
+            (None, text) => text.map(|text| decode("the compiled run", id, &text)).transpose()?.map(Arc::new),
+        };
+        let parked = match (self.parked_until, self.parked_why) {
+            (Some(until), Some(why)) => {
+                Some(Parked { until, why: decode("the reason of the park", id, &why)? })
+            }
+            (Some(_) | None, _) => None,
+        };
+        Ok(Run {
+            id,
+            plan,
+            state: run_state(id, &self.state)?,
+            cause: self.cause.map(|text| decode("the cause", id, &text)).transpose()?,
+            parked,
+            cap: self.cap.map(unsigned),
+            in_flight: small(self.in_flight),
+            slice: self.slice.map(|text| decode("the slice", id, &text)).transpose()?,
+            listing: self
+                .listing
+                .map_or_else(|| Ok(Listing::default()), |text| decode("the listing", id, &text))?,
+            compiled,
+            progress,
+            warnings: decode("the warnings", id, &self.warnings)?,
+            created_at: self.created_at,
+            ended_at: self.ended_at,
+        })
+    }
+}
+
+/// Reads a run state.
+pub(crate) fn run_state(run: RunId, text: &str) -> Result<RunState, Error> {
+    text.parse().map_err(|e: String| Error::Corrupt { what: "the state", run, source: e.into() })
+}
+
+/// States as stored.
+pub(crate) fn wire(states: &[RunState]) -> Vec<&'static str> {
+    states.iter().map(|state| state.as_str()).collect()
+}
+
+/// The columns of a batch as read.
+pub(crate) struct StoredBatch {
+    pub(crate) no: i64,
+    pub(crate) state: String,
+    pub(crate) source: String,
+    pub(crate) results: String,
+    pub(crate) pulled_at: Timestamp,
+}
+
+impl StoredBatch {
+    pub(crate) fn read(&self, run: RunId) -> Result<Batch, Error> {
+        Ok(Batch {
+            no: BatchNo(small(self.no)),
+            state: batch_state(run, &self.state)?,
+            rows: decode("a source page", run, &self.source)?,
+            results: decode("a result page", run, &self.results)?,
+            pulled_at: self.pulled_at,
+        })
+    }
+}
+
+/// Reads a batch state.
+pub(crate) fn batch_state(run: RunId, text: &str) -> Result<BatchState, Error> {
+    [BatchState::Pending, BatchState::Queued, BatchState::Ran, BatchState::Settled]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| Error::Corrupt {
+            what: "the state of a batch",
+            run,
+            source: format!("unknown batch state \"{text}\"").into(),
+        })
+}
+
+/// The columns of a letter as read.
+pub(crate) struct StoredLetter {
+    pub(crate) id: i64,
+    pub(crate) run: RunId,
+    pub(crate) batch: i64,
+    pub(crate) letter: String,
+    pub(crate) attempts: i64,
+    pub(crate) status: String,
+    pub(crate) first_at: Timestamp,
+    pub(crate) last_at: Timestamp,
+}
+
+impl StoredLetter {
+    pub(crate) fn read(self) -> Result<Letter, Error> {
+        let status = [LetterStatus::Open, LetterStatus::Retried, LetterStatus::Discarded]
+            .into_iter()
+            .find(|status| status.as_str() == self.status)
+            .ok_or_else(|| Error::Corrupt {
+                what: "the status of a dead letter",
+                run: self.run,
+                source: format!("unknown status \"{}\"", self.status).into(),
+            })?;
+        Ok(Letter {
+            id: self.id,
+            run: self.run,
+            batch: BatchNo(small(self.batch)),
+            letter: decode("a dead letter", self.run, &self.letter)?,
+            attempts: small(self.attempts),
+            status,
+            first_at: self.first_at,
+            last_at: self.last_at,
+        })
+    }
+}
+
+/// Dead letters as columns: at most one for each record, the last one given.
+#[derive(Default)]
+pub(crate) struct LetterColumns {
+    pub(crate) records: Vec<String>,
+    pub(crate) codes: Vec<String>,
+    pub(crate) letters: Vec<String>,
+}
+
+impl LetterColumns {
+    pub(crate) fn new(letters: &[NewLetter]) -> Result<Self, Error> {
+        let by_record: BTreeMap<&RecordId, &NewLetter> =
+            letters.iter().map(|letter| (&letter.record, letter)).collect();
+        let mut columns = Self::default();
+        for (record, letter) in by_record {
+            columns.records.push(record.to_string());
+            // A copy to search by; the letter itself keeps the code to the letter. PostgreSQL's text has no NUL.
+            columns.codes.push(letter.cause.code.replace('\0', "\u{fffd}"));
+            columns.letters.push(encode(letter)?);
+        }
+        Ok(columns)
+    }
+}
+
+/// Adds a warning to the stored ones; `None` when it is there already.
+pub(crate) fn add_warning(run: RunId, stored: &str, warning: &str) -> Result<Option<String>, Error> {
+    let mut warnings: Vec<String> = decode("the warnings", run, stored)?;
+    if warnings.iter().any(|known| known == warning) {
+        return Ok(None);
+    }
+    warnings.push(warning.to_owned());
+    encode(&warnings).map(Some)
+}
+
+/// Sets the rows of these records back to pending, wanted values and cells forgotten; says how many.
+/// `results` is empty when the batch was never saved: then its rows are pending already and only counted.
+pub(crate) fn reopen_rows(rows: &[Row], results: &mut [RowResult], records: &HashSet<RecordId>) -> u64 {
+    for (_, result) in rows.iter().zip(results.iter_mut()).filter(|(row, _)| records.contains(&row.record)) {
+        *result = RowResult::default();
+    }
+    let reopened = rows.iter().filter(|row| records.contains(&row.record)).count();
+    u64::try_from(reopened).unwrap_or(u64::MAX)
+}
+
+/// What of a run never changes once it is there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Immutable {
+    pub(crate) plan: Option<Arc<Plan>>,
+    pub(crate) compiled: Option<Arc<CompiledRun>>,
+}
+
+/// Runs whose immutable parts are kept parsed, so that a message costs no parsing of the plan.
+#[derive(Debug, Default)]
+pub(crate) struct Recent(Mutex<HashMap<RunId, Immutable>>);
+
+impl Recent {
+    /// Runs kept; a worker meets a few at a time, and a forgotten one costs one parse.
+    const CAPACITY: usize = 64;
+
+    pub(crate) fn of(&self, run: RunId) -> Immutable {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn keep(&self, run: &Run) {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if runs.len() >= Self::CAPACITY && !runs.contains_key(&run.id) {
+            runs.clear();
+        }
+        let plan = Some(Arc::clone(&run.plan));
+        runs.insert(run.id, Immutable { plan, compiled: run.compiled.clone() });
+    }
+}

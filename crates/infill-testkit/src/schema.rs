@@ -1,0 +1,63 @@
+//! A PostgreSQL schema of its own for every test, in the shared database.
+
+use tokio_postgres::NoTls;
+
+/// A schema that no other test knows. [`Schema::remove`] drops it with all it holds.
+#[derive(Debug)]
+pub struct Schema {
+    url: String,
+    name: String,
+}
+
+impl Schema {
+    /// Makes a schema in the database at `url`.
+    ///
+    /// # Errors
+    /// When the database does not answer or its user may not create schemas.
+    pub async fn create(url: impl Into<String>) -> Result<Self, tokio_postgres::Error> {
+        let url = url.into();
+        let named = "SELECT 'test_' || replace(gen_random_uuid()::text, '-', '')";
+        let client = connect(&url).await?;
+        let name: String = client.query_one(named, &[]).await?.try_get(0)?;
+        client.batch_execute(&format!("CREATE SCHEMA {name}")).await?;
+        Ok(Self { url, name })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The database it is in.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A connection that looks here first, for tests that look behind the store's back.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn client(&self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let client = connect(&self.url).await?;
+        client.batch_execute(&format!("SET search_path = {}", self.name)).await?;
+        Ok(client)
+    }
+
+    /// Drops the schema.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn remove(&self) -> Result<(), tokio_postgres::Error> {
+        let client = connect(&self.url).await?;
+        client.batch_execute(&format!("DROP SCHEMA {} CASCADE", self.name)).await
+    }
+}
+
+async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    // Ends with the client.
+    tokio::spawn(connection);
+    Ok(client)
+}
