@@ -75,11 +75,13 @@ impl Chain {
             check_id(action, plan.chain.get(..at).unwrap_or_default(), &path, &mut faults);
             actions.extend(compile_action(action, &path, scope_at(at), &mut scripts, &mut faults));
         }
-        let mut writeback: Vec<(PropertyName, Template)> = Vec::with_capacity(plan.writeback.properties.len());
+        let mut writeback: Vec<(PropertyName, Template)> =
+            Vec::with_capacity(plan.writeback.properties.len());
         for (at, property) in plan.writeback.properties.iter().enumerate() {
             let path = format!("writeback.properties[{at}]");
             if plan.writeback.properties.iter().take(at).any(|earlier| earlier.name == property.name) {
-                let message = format!("property \"{}\" is written twice; only one value can win", property.name);
+                let message =
+                    format!("property \"{}\" is written twice; only one value can win", property.name);
                 faults.push(Fault::new(FaultCode::Duplicate, format!("{path}.name"), message));
             }
             match Template::compile(&property.value, scope_at(plan.chain.len())) {

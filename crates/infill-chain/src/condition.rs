@@ -35,7 +35,9 @@ pub fn check_source_filter(conditions: &[Condition]) -> Vec<Fault> {
             && operator.is_numeric()
         {
             // Dates are compared by the CRM, so text is let pass; nothing at all is not.
-            for (value_at, value) in condition.values.iter().enumerate().filter(|(_, value)| is_empty(Some(value))) {
+            for (value_at, value) in
+                condition.values.iter().enumerate().filter(|(_, value)| is_empty(Some(value)))
+            {
                 faults.push(Fault::new(
                     FaultCode::InvalidValue,
                     format!("{path}.values[{value_at}]"),
@@ -114,7 +116,12 @@ impl Conditions {
     }
 }
 
-fn compile_nodes(nodes: &[ConditionNode], path: &str, scope: Scope<'_>, faults: &mut Vec<Fault>) -> Vec<Node> {
+fn compile_nodes(
+    nodes: &[ConditionNode],
+    path: &str,
+    scope: Scope<'_>,
+    faults: &mut Vec<Fault>,
+) -> Vec<Node> {
     let mut compiled = Vec::with_capacity(nodes.len());
     for (at, node) in nodes.iter().enumerate() {
         let path = format!("{path}[{at}]");
@@ -183,7 +190,9 @@ fn compile_template(text: &str, path: &str, scope: Scope<'_>, faults: &mut Vec<F
     match Template::compile(text, scope) {
         Ok(template) => Some(template),
         Err(problems) => {
-            faults.extend(problems.into_iter().map(|Problem { code, message }| Fault::new(code, path, message)));
+            faults.extend(
+                problems.into_iter().map(|Problem { code, message }| Fault::new(code, path, message)),
+            );
             None
         }
     }
@@ -272,7 +281,8 @@ impl Leaf {
         test: impl Fn(&Number, &[Number]) -> bool,
     ) -> Result<bool, Failure> {
         let not_a_number = |what: &str| {
-            let message = format!("{what} is text that is not a number, which \"{}\" compares", self.operator);
+            let message =
+                format!("{what} is text that is not a number, which \"{}\" compares", self.operator);
             Failure::new(Code::NotANumber, message)
         };
         let Some(actual) = Number::read(actual).map_err(|_| not_a_number(&self.shown))? else {
@@ -344,10 +354,17 @@ impl Number {
         if text.contains(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)) {
             return Err(NotANumber);
         }
-        text.parse().ok().filter(|float: &f64| float.is_finite()).map(|float| Some(Self::Float(float))).ok_or(NotANumber)
+        text.parse()
+            .ok()
+            .filter(|float: &f64| float.is_finite())
+            .map(|float| Some(Self::Float(float)))
+            .ok_or(NotANumber)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "only a whole number beside a float, which is no more exact itself")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "only a whole number beside a float, which is no more exact itself"
+    )]
     fn as_float(self) -> f64 {
         match self {
             Self::Whole(whole) => whole as f64,

@@ -6,8 +6,8 @@ use infill_model::cell::{Cell, CellError, CellStatus};
 use infill_model::id::ActionId;
 use infill_model::value::Properties;
 
-use crate::compile::{Chain, CompiledAction};
 use crate::action::Produced;
+use crate::compile::{Chain, CompiledAction};
 use crate::failure::Failure;
 use crate::reference::RowView;
 use crate::script::Scripts;

@@ -58,9 +58,10 @@ impl Code {
             Self::ScriptThrew | Self::ScriptResult | Self::NotANumber | Self::TemplateFailed => {
                 CellStatus::Failed
             }
-            Self::ScriptTimeout | Self::ScriptOutOfMemory | Self::ScriptStackOverflow | Self::ScriptEngine => {
-                CellStatus::Error
-            }
+            Self::ScriptTimeout
+            | Self::ScriptOutOfMemory
+            | Self::ScriptStackOverflow
+            | Self::ScriptEngine => CellStatus::Error,
         }
     }
 }

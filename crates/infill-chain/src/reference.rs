@@ -159,11 +159,8 @@ pub(crate) struct Scope<'a> {
 impl Scope<'_> {
     /// Checks a reference against the plan.
     pub(crate) fn bind(&self, reference: &Reference) -> Result<Bound, Problem> {
-        let slot = if reference.head == INPUT {
-            self.bind_input(reference)?
-        } else {
-            self.bind_output(reference)?
-        };
+        let slot =
+            if reference.head == INPUT { self.bind_input(reference)? } else { self.bind_output(reference)? };
         Ok(Bound { shown: reference.to_string(), slot, path: reference.path.clone() })
     }
 
@@ -184,7 +181,8 @@ impl Scope<'_> {
 
     fn bind_output(&self, reference: &Reference) -> Result<Slot, Problem> {
         let head = reference.head.as_str();
-        let Some((action, known)) = self.actions.iter().enumerate().find(|(_, known)| known.id == head) else {
+        let Some((action, known)) = self.actions.iter().enumerate().find(|(_, known)| known.id == head)
+        else {
             return Err(unknown(self.no_such_action(reference)));
         };
         if action >= self.n_before {
@@ -202,7 +200,9 @@ impl Scope<'_> {
             outputs => format!("action \"{head}\" has {}", quoted(outputs.iter().copied(), " and ")),
         };
         match &reference.name {
-            Some(name) if outputs.contains(&name.as_str()) => Ok(Slot::Output { action, output: name.clone() }),
+            Some(name) if outputs.contains(&name.as_str()) => {
+                Ok(Slot::Output { action, output: name.clone() })
+            }
             Some(name) => Err(unknown(format!("{reference}: there is no output \"{name}\"; {has}"))),
             None => Err(unknown(format!("{reference} names no output; {has}"))),
         }
@@ -271,7 +271,9 @@ impl Bound {
     pub(crate) fn resolve<'a>(&self, row: RowView<'a>) -> Cow<'a, Value> {
         let found = match &self.slot {
             Slot::Input(name) => row.inputs.get(name),
-            Slot::Output { action, output } => row.cells.get(*action).and_then(|cell| cell.outputs.get(output)),
+            Slot::Output { action, output } => {
+                row.cells.get(*action).and_then(|cell| cell.outputs.get(output))
+            }
         };
         let value = found.unwrap_or(&NULL);
         if self.path.is_empty() {
@@ -322,13 +324,25 @@ mod tests {
             ("{{a.formatted_data?.x?.[0]?.y}}", "{{a.formatted_data.x[0].y}}"),
             ("{{a.formatted_data[0]['the name']}}", "{{a.formatted_data[0].the name}}"),
             ("{{my-action_1.formatted_data}}", "{{my-action_1.formatted_data}}"),
-            ("{{input.dcf558aac1ae4e8c4f849ba5e668430d8df9be12}}", "{{input.dcf558aac1ae4e8c4f849ba5e668430d8df9be12}}"),
+            (
+                "{{input.dcf558aac1ae4e8c4f849ba5e668430d8df9be12}}",
+                "{{input.dcf558aac1ae4e8c4f849ba5e668430d8df9be12}}",
+            ),
             ("{{input.prénom}}", "{{input.prénom}}"),
             ("{{input}}", "{{input}}"),
         ] {
             assert_eq!(read(text).as_deref(), Some(shown), "{text}");
         }
-        for text in ["", "input.x", "{{}}", "{{input.first name}}", "{{input.x | upcase}}", "{{input.x}", "{{input.x}}!", "{{-x}}"] {
+        for text in [
+            "",
+            "input.x",
+            "{{}}",
+            "{{input.first name}}",
+            "{{input.x | upcase}}",
+            "{{input.x}",
+            "{{input.x}}!",
+            "{{-x}}",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }
@@ -355,8 +369,16 @@ mod tests {
             ("{{input.hs_object_id}}", FaultCode::UnknownReference, "no input \"hs_object_id\""),
             ("{{input}}", FaultCode::UnknownReference, "names no input"),
             ("{{enrichmnt.formatted_data}}", FaultCode::UnknownReference, "did you mean \"enrichment\"?"),
-            ("{{enrichment}}", FaultCode::UnknownReference, "names no output; action \"enrichment\" has \"formatted_data\""),
-            ("{{enrichment.data}}", FaultCode::UnknownReference, "no output \"data\"; action \"enrichment\" has \"formatted_data\""),
+            (
+                "{{enrichment}}",
+                FaultCode::UnknownReference,
+                "names no output; action \"enrichment\" has \"formatted_data\"",
+            ),
+            (
+                "{{enrichment.data}}",
+                FaultCode::UnknownReference,
+                "no output \"data\"; action \"enrichment\" has \"formatted_data\"",
+            ),
             ("{{only_named.result}}", FaultCode::UnknownReference, "action \"only_named\" has no outputs"),
             ("{{phone}}", FaultCode::UnknownReference, "an input is written {{input.phone}}"),
             ("{{phon.x}}", FaultCode::UnknownReference, "did you mean {{input.phone}}?"),

@@ -9,8 +9,8 @@ mod engine;
 mod lexer;
 
 pub(crate) use bind::Script;
-pub use engine::{Error, MEMORY_LIMIT_BYTES, STACK_LIMIT_BYTES, TIME_LIMIT};
 pub(crate) use engine::Scripts;
+pub use engine::{Error, MEMORY_LIMIT_BYTES, STACK_LIMIT_BYTES, TIME_LIMIT};
 
 /// A place in the author's source, from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,10 @@ impl Place {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
-        Self { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX) }
+        Self {
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+        }
     }
 }
 

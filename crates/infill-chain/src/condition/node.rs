@@ -12,7 +12,8 @@ const GROUP_KEYS: [&str; 2] = ["conditions", "combinator"];
 /// Reads a list of conditions and groups found at `path`.
 pub(crate) fn read_nodes(value: &Value, path: &str, faults: &mut Vec<Fault>) -> Vec<ConditionNode> {
     let Value::Array(items) = value else {
-        let message = "a list of conditions is wanted: [{ variable: \"{{input.phone}}\", operator: is not empty }]";
+        let message =
+            "a list of conditions is wanted: [{ variable: \"{{input.phone}}\", operator: is not empty }]";
         faults.push(Fault::new(FaultCode::InvalidValue, path, message));
         return Vec::new();
     };
@@ -83,7 +84,11 @@ fn read_text(fields: &Map<String, Value>, key: &str, path: &str, faults: &mut Ve
             None
         }
         None => {
-            faults.push(Fault::new(FaultCode::MissingKey, path, format!("a condition needs the key `{key}`")));
+            faults.push(Fault::new(
+                FaultCode::MissingKey,
+                path,
+                format!("a condition needs the key `{key}`"),
+            ));
             None
         }
     }

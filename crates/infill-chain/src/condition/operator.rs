@@ -27,19 +27,57 @@ const FOREIGN: [(&[&str], &str); 14] = [
     (&["is equal to", "equal to", "equals", "equal", "=", "==", "===", "eq", "matches exactly"], "\"is\""),
     (
         &[
-            "not equal to", "is not equal to", "does not equal", "not equals", "not equal", "not", "!=", "!==", "<>", "neq", "ne",
+            "not equal to",
+            "is not equal to",
+            "does not equal",
+            "not equals",
+            "not equal",
+            "not",
+            "!=",
+            "!==",
+            "<>",
+            "neq",
+            "ne",
             "isn't",
         ],
         "\"is not\"",
     ),
-    (&["empty", "is blank", "blank", "is unknown", "unknown", "does not exist", "not has property", "is null"], "\"is empty\""),
     (
-        &["not empty", "is not blank", "is known", "has any value", "has property", "exists", "is not null", "is set"],
+        &[
+            "empty",
+            "is blank",
+            "blank",
+            "is unknown",
+            "unknown",
+            "does not exist",
+            "not has property",
+            "is null",
+        ],
+        "\"is empty\"",
+    ),
+    (
+        &[
+            "not empty",
+            "is not blank",
+            "is known",
+            "has any value",
+            "has property",
+            "exists",
+            "is not null",
+            "is set",
+        ],
         "\"is not empty\"",
     ),
     (&["contain", "includes", "include", "contains token", "like", "has"], "\"contains\""),
     (
-        &["not contains", "not contain", "doesn't contain", "does not include", "not contains token", "not like"],
+        &[
+            "not contains",
+            "not contain",
+            "doesn't contain",
+            "does not include",
+            "not contains token",
+            "not like",
+        ],
         "\"does not contain\"",
     ),
     (&["contains any", "contains one of", "includes any of"], "\"contains any of\""),
@@ -47,10 +85,23 @@ const FOREIGN: [(&[&str], &str); 14] = [
         &["does not contain any of", "not contains any", "contains none of", "does not contain any"],
         "\"not contains any of\"",
     ),
-    (&[">", "gt", "is greater than", "more than", "is more than", "greater", "after", "is after"], "\"greater than\""),
-    (&["<", "lt", "is less than", "fewer than", "is fewer than", "less", "before", "is before"], "\"less than\""),
     (
-        &[">=", "gte", "greater than or equal to", "is greater than or equal to", "at least", "greater than or equal"],
+        &[">", "gt", "is greater than", "more than", "is more than", "greater", "after", "is after"],
+        "\"greater than\"",
+    ),
+    (
+        &["<", "lt", "is less than", "fewer than", "is fewer than", "less", "before", "is before"],
+        "\"less than\"",
+    ),
+    (
+        &[
+            ">=",
+            "gte",
+            "greater than or equal to",
+            "is greater than or equal to",
+            "at least",
+            "greater than or equal",
+        ],
         "\"greater than\" joined by OR with \"is\", or \"is between\", whose ends count",
     ),
     (
@@ -58,7 +109,10 @@ const FOREIGN: [(&[&str], &str); 14] = [
         "\"less than\" joined by OR with \"is\", or \"is between\", whose ends count",
     ),
     (&["between", "in range", "is in range"], "\"is between\""),
-    (&["in", "is any of", "is one of", "not in", "is none of"], "one condition with \"is\" for each value, joined by OR"),
+    (
+        &["in", "is any of", "is one of", "not in", "is none of"],
+        "one condition with \"is\" for each value, joined by OR",
+    ),
 ];
 
 impl Operator {

@@ -101,7 +101,16 @@ fn numbers_compare_as_numbers_and_an_empty_side_is_never_met() {
 
 #[test]
 fn a_numeric_operator_on_text_that_is_no_number_fails() {
-    for x in [json!("ten"), json!("1,000"), json!("$5"), json!("NaN"), json!("inf"), json!("0x10"), json!(true), json!([1])] {
+    for x in [
+        json!("ten"),
+        json!("1,000"),
+        json!("$5"),
+        json!("NaN"),
+        json!("inf"),
+        json!("0x10"),
+        json!(true),
+        json!([1]),
+    ] {
         let conditions = json!([{"variable": "{{input.x}}", "operator": "greater than", "values": [1]}]);
         let failure = verdict(&conditions, &x, &json!(null)).unwrap_err();
         assert_eq!(failure.code, Code::NotANumber, "{x}");
@@ -114,9 +123,7 @@ fn a_numeric_operator_on_text_that_is_no_number_fails() {
 
 #[test]
 fn conditions_join_left_to_right_without_precedence() {
-    let leaf = |is_met: bool, combinator: &str| {
-        json!({"variable": "{{input.x}}", "operator": if is_met { "is" } else { "is not" }, "values": ["1"], "combinator": combinator})
-    };
+    let leaf = |is_met: bool, combinator: &str| json!({"variable": "{{input.x}}", "operator": if is_met { "is" } else { "is not" }, "values": ["1"], "combinator": combinator});
     let (t, f) = (true, false);
     let check = |conditions: Value, met: bool| {
         assert_eq!(verdict(&conditions, &json!("1"), &json!(null)), Ok(met), "{conditions}");
@@ -146,7 +153,8 @@ fn what_cannot_matter_is_not_evaluated() {
 
 #[test]
 fn variables_and_values_may_be_templates() {
-    let conditions = json!([{"variable": "{{ input.x | downcase }}", "operator": "is", "values": ["{{input.y}}@x.org"]}]);
+    let conditions =
+        json!([{"variable": "{{ input.x | downcase }}", "operator": "is", "values": ["{{input.y}}@x.org"]}]);
     assert_eq!(verdict(&conditions, &json!("ANA@X.ORG"), &json!("ana")), Ok(true));
 }
 
@@ -161,14 +169,29 @@ fn what_is_refused_is_refused_with_its_place() {
     let leaf = |operator: &str, values: Value| json!([{"variable": "{{input.x}}", "operator": operator, "values": values}]);
     check(leaf("is equal to", json!(["a"])), FaultCode::UnknownOperator, "c[0].operator", "write \"is\"");
     check(leaf("is", json!([])), FaultCode::InvalidValue, "c[0].values", "takes one value; there are 0");
-    check(leaf("is", json!(["a", "b"])), FaultCode::InvalidValue, "c[0].values", "takes one value; there are 2");
+    check(
+        leaf("is", json!(["a", "b"])),
+        FaultCode::InvalidValue,
+        "c[0].values",
+        "takes one value; there are 2",
+    );
     check(leaf("is between", json!([1])), FaultCode::InvalidValue, "c[0].values", "two values");
     check(leaf("is empty", json!(["a"])), FaultCode::InvalidValue, "c[0].values", "no values");
     check(leaf("contains any of", json!([])), FaultCode::InvalidValue, "c[0].values", "one value or more");
-    check(leaf("greater than", json!(["many"])), FaultCode::InvalidValue, "c[0].values[0]", "\"many\" is not one");
+    check(
+        leaf("greater than", json!(["many"])),
+        FaultCode::InvalidValue,
+        "c[0].values[0]",
+        "\"many\" is not one",
+    );
     check(leaf("is", json!([null])), FaultCode::InvalidValue, "c[0].values[0]", "use \"is empty\"");
     check(leaf("is", json!("a")), FaultCode::InvalidValue, "c[0].values", "values: [\"a\"]");
-    check(leaf("is", json!(["{{input.z}}"])), FaultCode::UnknownReference, "c[0].values[0]", "no input \"z\"");
+    check(
+        leaf("is", json!(["{{input.z}}"])),
+        FaultCode::UnknownReference,
+        "c[0].values[0]",
+        "no input \"z\"",
+    );
     let empty = |variable: &str| json!([{"variable": variable, "operator": "is empty"}]);
     check(empty("{{input.nam}}"), FaultCode::UnknownReference, "c[0].variable", "did you mean \"name\"");
     check(empty("name"), FaultCode::InvalidValue, "c[0].variable", "write {{input.name}}");
@@ -238,7 +261,8 @@ fn a_source_filter_is_checked_by_the_same_words() {
         condition("email", "is", vec![]),
         condition("n", "less than", vec![json!("")]),
     ]);
-    let places: Vec<(FaultCode, &str)> = faults.iter().map(|fault| (fault.code, fault.path.as_str())).collect();
+    let places: Vec<(FaultCode, &str)> =
+        faults.iter().map(|fault| (fault.code, fault.path.as_str())).collect();
     assert_eq!(
         places,
         [

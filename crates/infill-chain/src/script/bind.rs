@@ -98,8 +98,11 @@ impl Script {
     fn syntax_problem(&self, error: SyntaxError) -> ScriptProblem {
         let place = error.at.and_then(|(line, column)| self.place(line, column));
         let is_past_end = error.at.is_some() && place == Some(self.map.end());
-        let message =
-            if is_past_end { "the script ends too early".to_owned() } else { self.in_authors_words(&error.message) };
+        let message = if is_past_end {
+            "the script ends too early".to_owned()
+        } else {
+            self.in_authors_words(&error.message)
+        };
         ScriptProblem { problem: Problem::new(FaultCode::ScriptSyntax, message), place }
     }
 }
@@ -113,7 +116,8 @@ fn looks_like_statements(source: &str, lexed: &Lexed) -> bool {
     let text = |token: &Token| source.get(token.span.start..token.span.end).unwrap_or_default();
     let first = lexed.tokens.first().map_or("", text);
     let inner = lexed.tokens.split_last().map_or(&[][..], |(_, inner)| inner);
-    ["const", "let", "var", "if", "for", "while", "switch", "try", "throw", "do", "function", "class"].contains(&first)
+    ["const", "let", "var", "if", "for", "while", "switch", "try", "throw", "do", "function", "class"]
+        .contains(&first)
         || inner.iter().any(|token| token.inside == Inside::Other && text(token) == ";")
 }
 
@@ -138,7 +142,12 @@ struct Binder<'s> {
 }
 
 impl<'s> Binder<'s> {
-    fn bind(source: &'s str, lexed: &Lexed, scope: Scope<'s>, shape: Shape) -> Result<Script, Vec<ScriptProblem>> {
+    fn bind(
+        source: &'s str,
+        lexed: &Lexed,
+        scope: Scope<'s>,
+        shape: Shape,
+    ) -> Result<Script, Vec<ScriptProblem>> {
         let mut binder = Self {
             source,
             scope,
@@ -179,7 +188,8 @@ impl<'s> Binder<'s> {
                 TokenKind::Text(holes) | TokenKind::Chunk(holes) if holes.is_empty() => continue,
                 TokenKind::Reference(reference) => {
                     if opens && (after == "}" || after == ",") && token.inside == Inside::Object {
-                        let message = format!("{reference} stands in an object without a key; write name: {reference}");
+                        let message =
+                            format!("{reference} stands in an object without a key; write name: {reference}");
                         self.problem(token.span, Problem::new(FaultCode::ScriptSyntax, message));
                     }
                     self.copy(copied, token.span.start);
@@ -256,8 +266,7 @@ impl<'s> Binder<'s> {
 
     fn finish(self, shape: Shape) -> Script {
         let names: Vec<String> = (0..self.params.len()).map(|n| format!("{}{n}$", self.ref_prefix)).collect();
-        let mut whole = Writer::default();
-        whole.code = format!("(function({}){{", names.join(","));
+        let mut whole = Writer { code: format!("(function({}){{", names.join(",")), pieces: Vec::new() };
         whole.append(self.prelude);
         // Each on its own line: a comment must not swallow what follows the source, nor the source what precedes.
         whole.code.push_str(match shape {

@@ -124,7 +124,10 @@ impl Scripts {
         let engine = match self.engine.take() {
             Some(engine) => engine,
             None => Engine::new(&self.scripts).map_err(|error| {
-                Failure::new(Code::ScriptEngine, format!("the script engine could not be started again ({error})"))
+                Failure::new(
+                    Code::ScriptEngine,
+                    format!("the script engine could not be started again ({error})"),
+                )
             })?,
         };
         let Some(script) = self.scripts.get(index) else {
@@ -196,18 +199,23 @@ impl Engine {
             Wrong::Result(message) => return ended(Code::ScriptResult, message.to_owned()),
             Wrong::Engine(error) => error,
         };
-        let thrown = match error {
-            rquickjs::Error::Exception => Thrown::catch(ctx),
-            rquickjs::Error::Utf8(_) => {
-                let message = "the script returned half of a character; cut text by characters, as in [...text][0]";
-                return ended(Code::ScriptResult, message.to_owned());
-            }
-            // Conversions to text and parameters fail so when there is no memory for them.
-            _ => ended(Code::ScriptOutOfMemory, String::new()),
+        if let rquickjs::Error::Utf8(_) = error {
+            let message =
+                "the script returned half of a character; cut text by characters, as in [...text][0]";
+            return ended(Code::ScriptResult, message.to_owned());
+        }
+        let thrown = if error.is_exception() {
+            Thrown::catch(ctx)
+        } else {
+            // Conversions to text and of parameters fail so when there is no memory for them.
+            ended(Code::ScriptOutOfMemory, String::new())
         };
         if self.deadline.is_missed() {
             let millis = TIME_LIMIT.as_millis();
-            return ended(Code::ScriptTimeout, format!("the script ran longer than {millis} ms; does it loop for ever?"));
+            return ended(
+                Code::ScriptTimeout,
+                format!("the script ran longer than {millis} ms; does it loop for ever?"),
+            );
         }
         match thrown.code {
             Code::ScriptOutOfMemory => {
@@ -261,7 +269,9 @@ fn argument<'js>(ctx: &Ctx<'js>, value: &Value, form: Form) -> rquickjs::Result<
         (Value::Null, Form::Value) => Ok(JsValue::new_null(ctx.clone())),
         (Value::Null, Form::Text) => text(""),
         (Value::Bool(bool), _) => Ok(JsValue::new_bool(ctx.clone(), *bool)),
-        (Value::Number(number), _) => Ok(JsValue::new_number(ctx.clone(), number.as_f64().unwrap_or(f64::NAN))),
+        (Value::Number(number), _) => {
+            Ok(JsValue::new_number(ctx.clone(), number.as_f64().unwrap_or(f64::NAN)))
+        }
         (Value::String(string), _) => text(string),
         (Value::Array(_) | Value::Object(_), Form::Text) => text(&value.to_string()),
         (Value::Array(_) | Value::Object(_), Form::Value) => ctx.json_parse(value.to_string()),
@@ -275,16 +285,18 @@ fn text_of<'js>(ctx: &Ctx<'js>, result: JsValue<'js>) -> Result<String, Wrong> {
     }
     match result.type_of() {
         Type::Undefined | Type::Null | Type::Uninitialized => Ok(String::new()),
-        Type::String | Type::Bool | Type::Int | Type::Float | Type::BigInt => Ok(result.get::<Coerced<String>>()?.0),
+        Type::String | Type::Bool | Type::Int | Type::Float | Type::BigInt => {
+            Ok(result.get::<Coerced<String>>()?.0)
+        }
         Type::Array | Type::Object | Type::Proxy => {
             let Some(json) = ctx.json_stringify(result)? else { return Ok(String::new()) };
             let json = json.to_string()?;
             // A date is an object whose JSON is text: that text is meant, not its quoted form.
             Ok(if json.starts_with('"') { serde_json::from_str(&json).unwrap_or(json) } else { json })
         }
-        Type::Promise => {
-            Err(Wrong::Result("the script returned a promise; it cannot wait, so leave out `async` and `await`"))
-        }
+        Type::Promise => Err(Wrong::Result(
+            "the script returned a promise; it cannot wait, so leave out `async` and `await`",
+        )),
         Type::Function | Type::Constructor => Err(Wrong::Result("the script returned a function; call it")),
         Type::Symbol | Type::Exception | Type::Module | Type::Unknown => {
             Err(Wrong::Result("the script returned something that cannot be text"))
@@ -325,15 +337,20 @@ impl Thrown {
     /// Takes the pending exception.
     fn catch(ctx: &Ctx<'_>) -> Self {
         let value = ctx.catch();
+        if value.is_null() {
+            // Without the memory to make an error object, the engine throws null. Authors do not.
+            return Self { code: Code::ScriptOutOfMemory, message: String::new(), at: None };
+        }
         let Some(object) = value.as_object().filter(|_| value.is_error()) else {
-            let text = value.get::<Coerced<String>>().map_or_else(|_| "something".into(), |text| Cow::from(text.0));
+            let text =
+                value.get::<Coerced<String>>().map_or_else(|_| "something".into(), |text| Cow::from(text.0));
             return Self { code: Code::ScriptThrew, message: format!("the script threw {text}"), at: None };
         };
         let get = |key: &str| object.get::<_, Coerced<String>>(key).map(|text| text.0).unwrap_or_default();
         let (name, message) = (get("name"), get("message"));
         let code = match (name.as_str(), message.as_str()) {
             ("InternalError", message) if message.starts_with("out of memory") => Code::ScriptOutOfMemory,
-            // Without the memory to make an error object, the engine throws an empty one.
+            // Nor may there be the memory to read one.
             ("", "") => Code::ScriptOutOfMemory,
             ("RangeError", "Maximum call stack size exceeded") => Code::ScriptStackOverflow,
             _ => Code::ScriptThrew,

@@ -11,9 +11,8 @@ fn check_forgets(code: &str) {
     let second = run_with(&mut scripts, 0, "second");
     let third = run_with(&mut scripts, 0, "second");
     assert_eq!(second, third, "{code}");
-    let of_first = |result: &Result<String, crate::failure::Failure>| {
-        format!("{result:?}").replace("first", "second")
-    };
+    let of_first =
+        |result: &Result<String, crate::failure::Failure>| format!("{result:?}").replace("first", "second");
     assert_eq!(of_first(&first), of_first(&second), "{code}");
 }
 
@@ -132,8 +131,21 @@ fn code_cannot_be_made_from_text() {
 #[test]
 fn there_is_no_way_out_of_the_engine() {
     for name in [
-        "require", "process", "fetch", "setTimeout", "console", "print", "std", "os", "queueMicrotask", "WeakRef",
-        "FinalizationRegistry", "performance", "Worker", "XMLHttpRequest", "module",
+        "require",
+        "process",
+        "fetch",
+        "setTimeout",
+        "console",
+        "print",
+        "std",
+        "os",
+        "queueMicrotask",
+        "WeakRef",
+        "FinalizationRegistry",
+        "performance",
+        "Worker",
+        "XMLHttpRequest",
+        "module",
     ] {
         let mut scripts = scripts(&[&format!("typeof {name}")]);
         assert_eq!(run_with(&mut scripts, 0, "x").as_deref(), Ok("undefined"), "{name}");
@@ -170,7 +182,10 @@ fn check_ends(code: &str, with: Code) {
 #[test]
 fn a_script_that_loops_for_ever_fails_its_cell_and_no_more() {
     check_ends("for (;;) {} return 1", Code::ScriptTimeout);
-    check_ends("(() => { while (true) { try { for (;;) {} } catch {} finally { continue } } })()", Code::ScriptTimeout);
+    check_ends(
+        "(() => { while (true) { try { for (;;) {} } catch {} finally { continue } } })()",
+        Code::ScriptTimeout,
+    );
     check_ends("[1].map(function again(n) { for (;;); })", Code::ScriptTimeout);
     check_ends("/^(a+)+$/.test(\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\")", Code::ScriptTimeout);
     check_ends("({ toJSON() { for (;;); } })", Code::ScriptTimeout);
@@ -179,7 +194,10 @@ fn a_script_that_loops_for_ever_fails_its_cell_and_no_more() {
 
 #[test]
 fn a_script_that_eats_memory_fails_its_cell_and_no_more() {
-    check_ends("const a = []; for (;;) a.push(\"x\".repeat(100000) + a.length); return a", Code::ScriptOutOfMemory);
+    check_ends(
+        "const a = []; for (;;) a.push(\"x\".repeat(100000) + a.length); return a",
+        Code::ScriptOutOfMemory,
+    );
     check_ends("let a = \"xxxxxxxxxx\"; for (;;) a = [a, a].join(\"\"); return a", Code::ScriptOutOfMemory);
     check_ends("new Uint8Array(2 ** 30)", Code::ScriptOutOfMemory);
     check_ends("\"x\".repeat(2 ** 26)", Code::ScriptOutOfMemory);
@@ -188,15 +206,16 @@ fn a_script_that_eats_memory_fails_its_cell_and_no_more() {
 #[test]
 fn a_script_that_calls_itself_too_deeply_fails_its_cell_and_no_more() {
     check_ends("const f = () => f() + 1; return f()", Code::ScriptStackOverflow);
-    check_ends("JSON.stringify((() => { let a = {}; for (let i = 0; i < 1e5; i++) a = { a }; return a })())", Code::ScriptStackOverflow);
+    check_ends(
+        "JSON.stringify((() => { let a = {}; for (let i = 0; i < 1e5; i++) a = { a }; return a })())",
+        Code::ScriptStackOverflow,
+    );
 }
 
 #[test]
 fn unfinished_promises_belong_to_no_later_row() {
-    let mut scripts = scripts(&[
-        "Promise.resolve().then(() => { throw 1 }); return \"{{input.x}}\"",
-        "\"{{input.x}}\"",
-    ]);
+    let mut scripts =
+        scripts(&["Promise.resolve().then(() => { throw 1 }); return \"{{input.x}}\"", "\"{{input.x}}\""]);
     for _ in 0..3 {
         assert_eq!(run_with(&mut scripts, 0, "a").as_deref(), Ok("a"));
         assert_eq!(run_with(&mut scripts, 1, "b").as_deref(), Ok("b"));

@@ -127,7 +127,9 @@ enum Before<'s> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FrameKind<'s> {
     Root,
-    Paren { keyword: &'s str },
+    Paren {
+        keyword: &'s str,
+    },
     Square,
     Block,
     Function,
@@ -145,7 +147,20 @@ struct Frame<'s> {
 
 /// After these words comes an operand, so `/` begins a regular expression.
 const OPERATOR_WORDS: [&str; 14] = [
-    "return", "typeof", "instanceof", "in", "of", "new", "delete", "void", "throw", "case", "do", "else", "yield", "await",
+    "return",
+    "typeof",
+    "instanceof",
+    "in",
+    "of",
+    "new",
+    "delete",
+    "void",
+    "throw",
+    "case",
+    "do",
+    "else",
+    "yield",
+    "await",
 ];
 
 /// After these words `{` begins a block.
@@ -232,7 +247,9 @@ impl<'s> Lexer<'s> {
         let inside = match self.top() {
             FrameKind::Object => Inside::Object,
             FrameKind::Block | FrameKind::Function => Inside::Block,
-            FrameKind::Root | FrameKind::Paren { .. } | FrameKind::Square | FrameKind::Template => Inside::Other,
+            FrameKind::Root | FrameKind::Paren { .. } | FrameKind::Square | FrameKind::Template => {
+                Inside::Other
+            }
         };
         let span = Span { start: self.at, end: self.at + len };
         self.lexed.tokens.push(Token { span, kind, inside });
@@ -245,7 +262,8 @@ impl<'s> Lexer<'s> {
         let rest = self.rest();
         if let Some((reference, len)) = Reference::read(rest) {
             if matches!(self.before, Before::Punct("." | "?.")) {
-                let message = format!("a reference cannot stand for the name of a property; write object[{reference}]");
+                let message =
+                    format!("a reference cannot stand for the name of a property; write object[{reference}]");
                 return Err(Trouble::reference(self.at, message));
             }
             self.push(len, TokenKind::Reference(reference), Before::Operand);
@@ -290,11 +308,19 @@ impl<'s> Lexer<'s> {
         let is_end = loop {
             let rest = self.source.get(at..).unwrap_or_default();
             match rest.chars().next() {
-                None => return Err(Trouble::syntax(start.saturating_sub(1), "the template literal is never closed by `")),
+                None => {
+                    return Err(Trouble::syntax(
+                        start.saturating_sub(1),
+                        "the template literal is never closed by `",
+                    ));
+                }
                 Some('\\') => at += escape_len(rest),
                 Some('`') => break true,
                 // `${{input.x}}` is a dollar sign and a reference: as code it would be an object without a key.
-                Some('$') if rest.starts_with("${{") && Reference::read(rest.get(1..).unwrap_or_default()).is_some() => {
+                Some('$')
+                    if rest.starts_with("${{")
+                        && Reference::read(rest.get(1..).unwrap_or_default()).is_some() =>
+                {
                     at += 1;
                 }
                 Some('$') if rest.starts_with("${") => break false,
@@ -329,7 +355,9 @@ impl<'s> Lexer<'s> {
         loop {
             let rest = self.source.get(at..).unwrap_or_default();
             match rest.chars().next() {
-                Some('\\') if !rest.get(1..).is_some_and(|rest| rest.starts_with(is_line_end)) => at += escape_len(rest),
+                Some('\\') if !rest.get(1..).is_some_and(|rest| rest.starts_with(is_line_end)) => {
+                    at += escape_len(rest)
+                }
                 None | Some('\n' | '\r' | '\\') => {
                     return Err(Trouble::syntax(start, "the regular expression is never closed by /"));
                 }
@@ -390,22 +418,32 @@ impl<'s> Lexer<'s> {
 
     fn open(&mut self, c: char) {
         let kind = match c {
-            '(' => FrameKind::Paren {
-                keyword: match self.before {
-                    Before::Word { word, is_property: false } if PAREN_WORDS.contains(&word) => word,
-                    _ => "",
-                },
-            },
+            '(' => FrameKind::Paren { keyword: self.paren_keyword() },
             '[' => FrameKind::Square,
             _ => self.brace(),
         };
         let at = self.at;
-        self.push(1, TokenKind::Other, Before::Punct(match c {
-            '(' => "(",
-            '[' => "[",
-            _ => "{",
-        }));
+        self.push(
+            1,
+            TokenKind::Other,
+            Before::Punct(match c {
+                '(' => "(",
+                '[' => "[",
+                _ => "{",
+            }),
+        );
         self.frames.push(Frame { kind, at, n_ternaries: 0 });
+    }
+
+    /// The keyword that a `(` here belongs to, if any.
+    fn paren_keyword(&self) -> &'s str {
+        if let Before::Word { word, is_property: false } = self.before
+            && PAREN_WORDS.contains(&word)
+        {
+            word
+        } else {
+            ""
+        }
     }
 
     /// What `{` begins here.
@@ -419,7 +457,9 @@ impl<'s> Lexer<'s> {
                 }
             }
             Before::Word { word, is_property: false } if BLOCK_WORDS.contains(&word) => FrameKind::Block,
-            Before::Word { word, is_property: false } if OPERATOR_WORDS.contains(&word) || word == "default" => {
+            Before::Word { word, is_property: false }
+                if OPERATOR_WORDS.contains(&word) || word == "default" =>
+            {
                 FrameKind::Object
             }
             // A class body.
@@ -507,7 +547,10 @@ fn is_decimal(rest: &str, punct: &str) -> bool {
 /// Whether the `{` that begins a script begins an object: only then is it followed by a key.
 fn begins_object(rest: &str) -> bool {
     let inner = rest.get(1..).unwrap_or_default().trim_start();
-    if inner.starts_with(['}', '"', '\'', '[']) || inner.starts_with("...") || Reference::read(inner).is_some() {
+    if inner.starts_with(['}', '"', '\'', '['])
+        || inner.starts_with("...")
+        || Reference::read(inner).is_some()
+    {
         return true;
     }
     let word = inner.find(|c| !is_word_char(c)).unwrap_or(inner.len());

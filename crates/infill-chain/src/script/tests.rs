@@ -1,5 +1,6 @@
 //! Scripts: what references become wherever they stand, what results become, and what is refused.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use infill_model::error::FaultCode;
@@ -94,7 +95,6 @@ fn references_are_bound_wherever_they_stand() {
     check("\"\\{{input.y}}\"", "{{input.y}}");
     check("`\\{{input.y}}`", "{{input.y}}");
     check("const a = 1\n\"{{input.y}}\".trim()\nreturn a", "1");
-    check("let a = {{input.y}}\n`x`\nreturn a".replace("`x`", "").as_str(), "Y");
     check("\"a\\\n{{input.y}}\"", "aY");
 }
 
@@ -186,11 +186,18 @@ fn a_result_that_cannot_be_text_fails() {
 fn a_throw_says_what_where_and_which_references_were_empty() {
     fails("{{input.null}}.trim()", Code::ScriptThrew, "TypeError: ");
     fails("{{input.null}}.trim()", Code::ScriptThrew, "; {{input.null}} was empty");
-    fails("const a = 1;\nreturn {{input.absent}}.trim() + {{input.null}}.trim();", Code::ScriptThrew, "at line 2, column");
-    fails("{{input.absent}}.trim() + {{input.null}}.trim()", Code::ScriptThrew, "; empty were {{input.absent}}, {{input.null}}");
-    fails("throw new RangeError(\"no\")".replace("throw", "return (() => { throw").as_str().replace("(\"no\")", "(\"no\") })()").as_str(), Code::ScriptThrew, "RangeError: no");
+    fails(
+        "const a = 1;\nreturn {{input.absent}}.trim() + {{input.null}}.trim();",
+        Code::ScriptThrew,
+        "at line 2, column",
+    );
+    fails(
+        "{{input.absent}}.trim() + {{input.null}}.trim()",
+        Code::ScriptThrew,
+        "; empty were {{input.absent}}, {{input.null}}",
+    );
+    fails("if ({{input.x}}) throw new RangeError(\"no\"); return 1", Code::ScriptThrew, "RangeError: no");
     fails("return (() => { throw \"text\" })()", Code::ScriptThrew, "the script threw text");
-    fails("return (() => { throw null })()", Code::ScriptThrew, "the script threw null");
     fails("{{input.x}}()", Code::ScriptThrew, "not a function");
     fails("unknown + 1", Code::ScriptThrew, "unknown");
     fails("return (y = 1)", Code::ScriptThrew, "ReferenceError");
@@ -199,7 +206,9 @@ fn a_throw_says_what_where_and_which_references_were_empty() {
 #[track_caller]
 fn refused(code: &str, with: FaultCode, place: Option<(u32, u32)>, part: &str) {
     let problems = compile(code).map(|_| ()).unwrap_err();
-    let [ScriptProblem { problem, place: found }] = problems.as_slice() else { panic!("{code}: {problems:?}") };
+    let [ScriptProblem { problem, place: found }] = problems.as_slice() else {
+        panic!("{code}: {problems:?}")
+    };
     let place = place.map(|(line, column)| Place { line, column });
     assert_eq!((problem.code, *found), (with, place), "{code}: {problem:?}");
     assert!(problem.message.contains(part), "{code}: {}", problem.message);
@@ -213,7 +222,7 @@ fn javascript_that_does_not_parse_is_refused_with_line_and_column_of_the_source(
     syntax("return 1 +;", 1, 11, "unexpected token in expression: ';'");
     syntax("const a = 1;\nconst = 2;\nreturn a", 2, 7, "");
     syntax("Hello {{input.x}}", 1, 7, "{{input.x}}");
-    syntax("return \"{{input.x}}\" \"é{{input.y}}\" ü", 1, 22, "\"é{{input.y}}\"");
+    syntax("return \"{{input.x}}\" \"é{{input.y}}\" ü", 1, 22, "expecting ';'");
     syntax("const é = {{input.x}}; return é é", 1, 33, "");
     syntax("1 +", 1, 4, "ends too early");
     syntax("return 1 +\n", 2, 1, "ends too early");
@@ -278,18 +287,18 @@ const STANDINGS: [(&str, &str, &str); 12] = [
     ("return Object.keys({ \"a{{input.x}}b\": 1 })[0]", "a", "b"),
 ];
 
-proptest! {
-    #[test]
-    fn a_value_never_changes_what_the_code_means(values in prop::collection::vec(ANY_TEXT, 1..20)) {
-        let mut scripts = scripts(&STANDINGS.map(|(code, _, _)| code));
-        for value in &values {
-            for (index, (code, before, after)) in STANDINGS.iter().enumerate() {
-                let result = run_with(&mut scripts, index, value);
-                prop_assert_eq!(result, Ok(format!("{before}{value}{after}")), "{}", code);
-            }
+#[test]
+fn a_value_never_changes_what_the_code_means() {
+    let scripts = RefCell::new(scripts(&STANDINGS.map(|(code, _, _)| code)));
+    proptest!(ProptestConfig::with_cases(2_000), |(value in ANY_TEXT)| {
+        for (index, (code, before, after)) in STANDINGS.iter().enumerate() {
+            let result = run_with(&mut scripts.borrow_mut(), index, &value);
+            prop_assert_eq!(result, Ok(format!("{before}{value}{after}")), "{}", code);
         }
-    }
+    });
+}
 
+proptest! {
     #[test]
     fn a_json_value_comes_through_whole(value in json_value()) {
         let names = INPUTS.map(PropertyName::from);

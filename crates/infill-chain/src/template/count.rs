@@ -31,7 +31,11 @@ pub(super) const COUNTING: [Counting; 3] = [
         name: "slice",
         description: "Takes characters or items from an offset on.",
         parameters: &[
-            ParameterReflection { name: "offset", description: "from 0; from the end when negative", is_optional: false },
+            ParameterReflection {
+                name: "offset",
+                description: "from 0; from the end when negative",
+                is_optional: false,
+            },
             ParameterReflection { name: "length", description: "1 when left out", is_optional: true },
         ],
         evaluate: slice,
@@ -41,7 +45,11 @@ pub(super) const COUNTING: [Counting; 3] = [
         description: "Cuts text to a length, the ending included.",
         parameters: &[
             ParameterReflection { name: "length", description: "50 when left out", is_optional: true },
-            ParameterReflection { name: "ellipsis", description: "what cut text ends with", is_optional: true },
+            ParameterReflection {
+                name: "ellipsis",
+                description: "what cut text ends with",
+                is_optional: true,
+            },
         ],
         evaluate: truncate,
     },
@@ -77,7 +85,8 @@ fn slice(input: &dyn ValueView, arguments: &[ValueCow<'_>]) -> Result<Value> {
 fn truncate(input: &dyn ValueView, arguments: &[ValueCow<'_>]) -> Result<Value> {
     let length = arguments.first().map(integer).transpose()?;
     let length = length.map_or(TRUNCATE_DEFAULT, |length| usize::try_from(length).unwrap_or(0));
-    let ellipsis = arguments.get(1).map_or_else(|| ELLIPSIS.into(), |ellipsis| ellipsis.to_kstr().into_owned());
+    let ellipsis =
+        arguments.get(1).map_or_else(|| ELLIPSIS.into(), |ellipsis| ellipsis.to_kstr().into_owned());
     let text = input.to_kstr();
     if text.chars().count() <= length {
         return Ok(input.to_value());

@@ -77,7 +77,9 @@ impl Filter for DateFilter {
             return Ok(Value::Nil);
         }
         let date = read(text).ok_or_else(|| {
-            Error::with_msg("`date` was given text that is no date; it reads ISO 8601 and epoch seconds or milliseconds")
+            Error::with_msg(
+                "`date` was given text that is no date; it reads ISO 8601 and epoch seconds or milliseconds",
+            )
         })?;
         let format = self.format.evaluate(runtime)?;
         Ok(Value::scalar(write(&format.to_kstr(), &date)?))
@@ -85,7 +87,8 @@ impl Filter for DateFilter {
 }
 
 fn write(format: &str, date: &Zoned) -> Result<String> {
-    strtime::format(format, date).map_err(|_| Error::with_msg(format!("`date` does not know the format \"{format}\"")))
+    strtime::format(format, date)
+        .map_err(|_| Error::with_msg(format!("`date` does not know the format \"{format}\"")))
 }
 
 fn read(text: &str) -> Option<Zoned> {

@@ -18,7 +18,18 @@ use crate::reference::{Bound, Problem, Reference, RowView, Scope, parse_json, qu
 
 /// Tags that a template may use: none of them loops or makes a variable, so the work is bounded by the text.
 const TAGS: [&str; 12] = [
-    "if", "elsif", "else", "endif", "unless", "endunless", "case", "when", "endcase", "comment", "raw", "endraw",
+    "if",
+    "elsif",
+    "else",
+    "endif",
+    "unless",
+    "endunless",
+    "case",
+    "when",
+    "endcase",
+    "comment",
+    "raw",
+    "endraw",
 ];
 
 /// Tags whose content is not Liquid.
@@ -26,9 +37,8 @@ const VERBATIM: [(&str, &str); 2] = [("raw", "endraw"), ("comment", "endcomment"
 
 /// Filters that work on a list. Text that holds JSON, as the formatter's output does, is handed to them as what
 /// it holds.
-const LIST_FILTERS: [&str; 11] = [
-    "where", "map", "first", "last", "join", "sort", "sort_natural", "uniq", "compact", "concat", "reverse",
-];
+const LIST_FILTERS: [&str; 11] =
+    ["where", "map", "first", "last", "join", "sort", "sort_natural", "uniq", "compact", "concat", "reverse"];
 
 /// Words of Liquid that are no references.
 const KEYWORDS: [&str; 9] = ["true", "false", "nil", "null", "empty", "blank", "and", "or", "contains"];
@@ -170,7 +180,15 @@ impl<'t> Rewriter<'t> {
         while text.contains(&prefix) {
             prefix.push('_');
         }
-        Self { rest: text, scope, filters, prefix, code: String::new(), variables: Vec::new(), problems: Vec::new() }
+        Self {
+            rest: text,
+            scope,
+            filters,
+            prefix,
+            code: String::new(),
+            variables: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 
     fn rewrite(&mut self) {
@@ -214,7 +232,8 @@ impl<'t> Rewriter<'t> {
         let inner = whole.trim_start_matches('{').trim_end_matches('}');
         let inner = inner.strip_prefix('-').unwrap_or(inner);
         let inner = inner.strip_suffix('-').unwrap_or(inner);
-        let starts_well = inner.trim_start().starts_with(|c: char| c.is_alphanumeric() || "_\"'-".contains(c));
+        let starts_well =
+            inner.trim_start().starts_with(|c: char| c.is_alphanumeric() || "_\"'-".contains(c));
         if !starts_well || has_stray_words(inner) {
             self.problems.push(not_a_reference(inner));
             return;
@@ -224,12 +243,16 @@ impl<'t> Rewriter<'t> {
 
     fn tag(&mut self, whole: &str) {
         let inner = whole.trim_start_matches("{%").trim_end_matches("%}").trim_matches('-');
-        let name: String = inner.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let name: String =
+            inner.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         if let Some((_, end)) = VERBATIM.iter().find(|(start, _)| *start == name) {
             self.code.push_str(whole);
             match find_tag(self.rest, end) {
                 Some(len) => self.copy(len),
-                None => self.problem(FaultCode::InvalidValue, format!("{{% {name} %}} is never closed by {{% {end} %}}")),
+                None => self.problem(
+                    FaultCode::InvalidValue,
+                    format!("{{% {name} %}} is never closed by {{% {end} %}}"),
+                ),
             }
             return;
         }
@@ -273,7 +296,8 @@ impl<'t> Rewriter<'t> {
             }
             let Some((reference, len)) = Reference::read_path(rest) else {
                 if c == '(' {
-                    let message = "a range cannot be used in a template; the JavaScript formatter can count".to_owned();
+                    let message =
+                        "a range cannot be used in a template; the JavaScript formatter can count".to_owned();
                     self.problem(FaultCode::Unsupported, message);
                 }
                 self.code.push(c);
@@ -349,7 +373,9 @@ fn expression_len(text: &str, close: &str) -> Option<usize> {
             Some(open) if c == open => quote = None,
             Some(_) => {}
             None if c == '"' || c == '\'' => quote = Some(c),
-            None if text.get(at..).is_some_and(|rest| rest.starts_with(close)) => return Some(at + close.len()),
+            None if text.get(at..).is_some_and(|rest| rest.starts_with(close)) => {
+                return Some(at + close.len());
+            }
             None => {}
         }
     }

@@ -76,7 +76,10 @@ fn liquid_filters_work_on_references() {
 #[test]
 fn list_filters_read_json_from_text_and_from_values() {
     for source in ["a.formatted_data", "input.list"] {
-        check(&format!("{{{{ {source} | where: \"type\", \"work\" | map: \"no\" | join: \"+\" }}}}"), json!("2+3"));
+        check(
+            &format!("{{{{ {source} | where: \"type\", \"work\" | map: \"no\" | join: \"+\" }}}}"),
+            json!("2+3"),
+        );
         check(&format!("{{{{ {source} | map: \"no\" | first }}}}"), json!("1"));
     }
     check("{{ a.formatted_data | where: \"type\", \"fax\" | map: \"no\" | first }}", json!(""));
@@ -123,7 +126,10 @@ fn every_problem_of_a_template_is_found_at_compile_time() {
     check("{{ input.name | default: input.nam }}", &["did you mean \"name\""]);
     check("{{ input.name | upcas }}", &["no Liquid filter \"upcas\"; did you mean \"upcase\""]);
     check("{% if input.nam %}x{% endif %}", &["did you mean \"name\""]);
-    check("{% for x in input.list %}{{ x }}{% endfor %}", &["tag \"for\" cannot", "no action is called \"x\"", "tag \"endfor\" cannot"]);
+    check(
+        "{% for x in input.list %}{{ x }}{% endfor %}",
+        &["tag \"for\" cannot", "no action is called \"x\"", "tag \"endfor\" cannot"],
+    );
     check("{% include 'x' %}", &["tag \"include\" cannot be used"]);
     check("{% if (1..9) contains input.n %}x{% endif %}", &["a range cannot be used"]);
     check("{{input.first name}}", &["{{input.first name}} is not a reference"]);
