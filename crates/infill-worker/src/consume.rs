@@ -205,7 +205,8 @@ async fn handle(context: &Context, message: &StageMessage, redelivered: bool) ->
     if run.state.is_final() {
         return Ok((Verdict::Drop, Some(run)));
     }
-    let coming = Coming { attempt: message.attempt, redelivered };
+    let postponed = message.not_before.is_some();
+    let coming = Coming { attempt: message.attempt, redelivered, postponed };
     let verdict = match message.work {
         Work::SourceSync { chunk: None } => source_sync::list(context, &run, redelivered).await,
         Work::SourceSync { chunk: Some(chunk) } => source_sync::read_chunk(context, &run, chunk).await,

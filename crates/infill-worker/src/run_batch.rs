@@ -29,6 +29,15 @@ pub struct Coming {
     pub attempt: u32,
     /// The broker handed it out before: whoever had it is gone.
     pub redelivered: bool,
+    /// Its last handler published it again for later, and has let go of it.
+    pub postponed: bool,
+}
+
+impl Coming {
+    /// Whether a lease that is still running belongs to somebody who has let go or is gone.
+    pub(crate) const fn takes_over(self) -> bool {
+        self.redelivered || self.postponed
+    }
 }
 
 /// Runs one batch.
@@ -44,7 +53,7 @@ pub async fn run_batch(
     let Some(compiled) = run.compiled.clone() else { return Ok(Verdict::Drop) };
     let now = context.clock.now();
     let lease = lease(context, now);
-    let batch = match context.store.lease_batch(run.id, no, &lease, coming.redelivered, now).await? {
+    let batch = match context.store.lease_batch(run.id, no, &lease, coming.takes_over(), now).await? {
         Leased::Yours(batch) => batch,
         Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
     };

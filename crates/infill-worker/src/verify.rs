@@ -26,7 +26,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
     let Some(compiled) = run.compiled.clone() else { return Ok(Verdict::Drop) };
     let now = context.clock.now();
     let lease = lease(context, now);
-    let batch = match context.store.lease_batch(run.id, no, &lease, coming.redelivered, now).await? {
+    let batch = match context.store.lease_batch(run.id, no, &lease, coming.takes_over(), now).await? {
         Leased::Yours(batch) => batch,
         Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
     };
