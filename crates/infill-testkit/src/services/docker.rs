@@ -21,6 +21,7 @@ fn run_args(image: Image, name: &str, port: u16) -> Vec<String> {
         args.extend(["--env".to_owned(), format!("{key}={value}")]);
     }
     args.push(image.name.to_owned());
+    args.extend(image.args.iter().map(|arg| (*arg).to_owned()));
     args
 }
 
@@ -31,6 +32,8 @@ pub(super) struct Image {
     /// The port its server listens on, inside.
     pub(super) port: u16,
     pub(super) environment: &'static [(&'static str, &'static str)],
+    /// Arguments for its server.
+    pub(super) args: &'static [&'static str],
 }
 
 /// A container of ours; removed with its data when dropped.
@@ -122,12 +125,16 @@ mod tests {
 
     #[test]
     fn a_container_is_reached_on_loopback_only() {
-        let image =
-            Image { name: "postgres:17", port: 5432, environment: &[("POSTGRES_PASSWORD", "infill")] };
+        let image = Image {
+            name: "postgres:17",
+            port: 5432,
+            environment: &[("POSTGRES_PASSWORD", "infill")],
+            args: &["-c", "fsync=off"],
+        };
         assert_eq!(
             run_args(image, "infill-a", 40_001).join(" "),
             "run --detach --name infill-a --hostname infill-a --publish 127.0.0.1:40001:5432 \
-             --env POSTGRES_PASSWORD=infill postgres:17"
+             --env POSTGRES_PASSWORD=infill postgres:17 -c fsync=off"
         );
     }
 

@@ -24,8 +24,12 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often a starting server is asked.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-const IMAGE: Image =
-    Image { name: "postgres:17", port: 5432, environment: &[("POSTGRES_HOST_AUTH_METHOD", "trust")] };
+const IMAGE: Image = Image {
+    name: "postgres:17",
+    port: 5432,
+    environment: &[("POSTGRES_HOST_AUTH_METHOD", "trust")],
+    args: &["-c", MAX_CONNECTIONS],
+};
 
 /// Many tests run at once and each has a pool.
 const MAX_CONNECTIONS: &str = "max_connections=300";

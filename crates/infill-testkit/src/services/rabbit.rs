@@ -25,7 +25,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often a starting server is asked.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-const IMAGE: Image = Image { name: "rabbitmq:4.2", port: 5672, environment: &[] };
+const IMAGE: Image = Image { name: "rabbitmq:4.2", port: 5672, environment: &[], args: &[] };
 
 /// What a client says first; a broker that is up answers with a method frame, whose first octet is 1.
 const PROTOCOL_HEADER: &[u8; 8] = b"AMQP\0\0\x09\x01";
