@@ -61,6 +61,7 @@ impl RollingWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::mix;
 
     #[test]
     fn a_call_leaves_the_window_after_exactly_its_span() {
@@ -71,6 +72,22 @@ mod tests {
         assert_eq!(window.count(11_000), 0);
         assert_eq!(window.add(11_000), 1);
         assert_eq!(window.worst(), 2);
+    }
+
+    #[test]
+    fn the_count_is_that_of_a_plain_list_of_calls() {
+        for seed in 0..50 {
+            let (mut window, mut calls, mut now_ms, mut worst) =
+                (RollingWindow::new(100), Vec::new(), 0_i64, 0);
+            for n in 0..200_u64 {
+                now_ms += i64::try_from(mix(seed ^ mix(n)) % 40).unwrap();
+                calls.push(now_ms);
+                let plain = calls.iter().filter(|at_ms| **at_ms > now_ms - 100).count();
+                assert_eq!(window.add(now_ms), u64::try_from(plain).unwrap());
+                worst = worst.max(plain);
+            }
+            assert_eq!(window.worst(), u64::try_from(worst).unwrap());
+        }
     }
 
     #[test]

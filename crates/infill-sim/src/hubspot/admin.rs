@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::Error;
-use super::answer::Answer;
+use super::answer::{Answer, timestamp};
 use super::batch::id_text;
 use super::control::Control;
 use super::dispatch::Incoming;
@@ -136,7 +136,7 @@ fn perform(control: &Control, incoming: &Incoming<'_>, segments: &[&str]) -> Res
             Ok(json!({}))
         }
         ("GET", ["faults"]) => {
-            Ok(json!({"spec": control.faults().to_string(), "strikes": control.report().faults}))
+            Ok(json!({"spec": control.faults().to_string(), "strikes": control.strikes()}))
         }
         ("POST", ["faults"]) => {
             let Spec { spec } = read(incoming)?;
@@ -150,11 +150,11 @@ fn perform(control: &Control, incoming: &Incoming<'_>, segments: &[&str]) -> Res
             control.set_limits(limits);
             Ok(json!({}))
         }
-        ("GET", ["clock"]) => clock(control),
+        ("GET", ["clock"]) => Ok(clock(control)),
         ("POST", ["clock"]) => {
             let Advance { advance_ms } = read(incoming)?;
             control.advance_clock(Duration::from_millis(advance_ms));
-            clock(control)
+            Ok(clock(control))
         }
         ("POST", ["tokens"]) => {
             let Tokens { expire, revoke, ttl_s } = read(incoming)?;
@@ -247,8 +247,8 @@ fn number(text: &str) -> Result<u64, Trouble> {
     text.parse().map_err(|_| Trouble(400, format!("`{text}` is not a whole number")))
 }
 
-fn clock(control: &Control) -> Result<Value, Trouble> {
-    Ok(json!({"now": control.report().now, "now_ms": control.now_ms()}))
+fn clock(control: &Control) -> Value {
+    json!({"now": timestamp(control.now_ms()), "now_ms": control.now_ms()})
 }
 
 fn edit(control: &Control, object: &str, id: u64, Edit { properties }: Edit) -> Result<Value, Trouble> {

@@ -35,7 +35,6 @@ impl Control {
     #[must_use]
     pub fn report(&self) -> Report {
         let worst = self.0.meters().worst();
-        let faults = self.0.board().strikes();
         let store = self.0.store();
         let mut per_property: BTreeMap<(&str, u64, &str), u32> = BTreeMap::new();
         for write in &store.ledger {
@@ -51,7 +50,7 @@ impl Control {
             unauthorized: counts.unauthorized,
             unknown_paths: counts.unknown_paths,
             worst,
-            faults,
+            faults: self.strikes(),
             writes: store.ledger.len(),
             records_written: records.len(),
             most_writes_of_one_property: per_property.values().copied().max().unwrap_or(0),
@@ -280,6 +279,12 @@ impl Control {
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.0.board().faults()
+    }
+
+    /// Strikes of each fault so far, by its text form.
+    #[must_use]
+    pub fn strikes(&self) -> Vec<(String, u64)> {
+        self.0.board().strikes()
     }
 
     /// Replaces the rate limits; what was spent stays spent.

@@ -284,17 +284,36 @@ pub(crate) fn batch_update(ask: &Ask<'_>) -> Result<Answer, Refusal> {
         }
         batch::shuffle(ask, &mut written, |(id, _)| *id);
         let table = ask.table(store)?;
+        let mut echo = Echo::default();
         Ok(batch::envelope(ask, 200, &errors, written.into_iter(), |out, (id, input)| {
-            push_echo(out, ask, table, id, &input.properties);
+            echo.push(out, ask, table, id, &input.properties);
         }))
     })
 }
 
-/// Appends what a write answers: the sent properties and a few of the system's, not the whole record.
-fn push_echo(out: &mut Vec<u8>, ask: &Ask<'_>, table: &Table, id: u64, properties: &Map<String, Value>) {
-    let selection = Selection::new(table, properties.keys().map(String::as_str), []);
-    if let Some(record) = table.live(id) {
-        push_record(out, ask.portal, table, record, &selection);
+/// What a write answers: the sent properties and a few of the system's, not the whole record.
+#[derive(Debug, Default)]
+struct Echo {
+    /// The inputs of a batch mostly set the same properties.
+    last: Option<(Vec<String>, Selection)>,
+}
+
+impl Echo {
+    fn push(
+        &mut self,
+        out: &mut Vec<u8>,
+        ask: &Ask<'_>,
+        table: &Table,
+        id: u64,
+        properties: &Map<String, Value>,
+    ) {
+        let Some(record) = table.live(id) else { return };
+        let kept = self.last.take().filter(|(names, _)| names.iter().eq(properties.keys()));
+        let (_, selection) = self.last.insert(kept.unwrap_or_else(|| {
+            let names = properties.keys().map(String::as_str);
+            (properties.keys().cloned().collect(), Selection::new(table, names, []))
+        }));
+        push_record(out, ask.portal, table, record, selection);
     }
 }
 
@@ -368,7 +387,7 @@ pub(crate) fn update(ask: &Ask<'_>) -> Result<Answer, Refusal> {
             Fate::LeftOut => {}
         }
         let mut out = Vec::with_capacity(512);
-        push_echo(&mut out, ask, ask.table(store)?, id, &named.properties);
+        Echo::default().push(&mut out, ask, ask.table(store)?, id, &named.properties);
         Ok(Answer::json(200, out))
     })
 }
@@ -393,7 +412,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Answer, Refusal> {
         let id =
             create_one(ask, store, &input.properties).map_err(|objection| refuse(ask, vec![objection]))?;
         let mut out = Vec::with_capacity(512);
-        push_echo(&mut out, ask, ask.table(store)?, id, &input.properties);
+        Echo::default().push(&mut out, ask, ask.table(store)?, id, &input.properties);
         Ok(Answer::json(201, out))
     })
 }
@@ -423,8 +442,9 @@ pub(crate) fn batch_create(ask: &Ask<'_>) -> Result<Answer, Refusal> {
         }
         batch::shuffle(ask, &mut made, |(id, _)| *id);
         let table = ask.table(store)?;
+        let mut echo = Echo::default();
         Ok(batch::envelope(ask, 201, &errors, made.into_iter(), |out, (id, input)| {
-            push_echo(out, ask, table, id, &input.properties);
+            echo.push(out, ask, table, id, &input.properties);
         }))
     })
 }
