@@ -11,7 +11,7 @@ use infill_model::plan::{Combinator, Condition, ConditionNode};
 use infill_model::value::{Value, is_empty, to_text};
 
 pub(crate) use node::{check_not_empty, read_nodes};
-use operator::Operator;
+pub(crate) use operator::Operator;
 
 use crate::failure::{Code, Failure};
 use crate::reference::{Problem, RowView, Scope};

@@ -6,7 +6,7 @@
 //!
 //! | module | what it knows |
 //! | --- | --- |
-//! | [`reference`] | `{{input.x}}`: reading it, checking it, resolving it against a row |
+//! | [`mod@reference`] | `{{input.x}}`: reading it, checking it, resolving it against a row |
 //! | [`template`] | text with references and Liquid filters |
 //! | [`condition`] | the operator words, and conditions joined left to right |
 //! | [`script`] | JavaScript: binding references, limits, isolation between rows |

@@ -5,6 +5,9 @@ use infill_model::plan::Plan;
 use serde_json::{Value, json};
 
 use super::Chain;
+use crate::condition::Operator;
+use crate::failure::Code;
+use crate::script::{MEMORY_LIMIT_BYTES, STACK_LIMIT_BYTES, TIME_LIMIT};
 
 fn compile(chain: &Value, properties: &Value) -> Result<Chain, Vec<Fault>> {
     let plan: Plan = serde_json::from_value(json!({
@@ -176,6 +179,24 @@ fn the_writeback_is_checked_and_every_fault_of_a_plan_is_reported_at_once() {
             (FaultCode::UnknownReference, "writeback.properties[1].value", "no output \"data\""),
         ],
     );
+}
+
+#[test]
+fn the_guide_names_every_limit_code_and_operator() {
+    let guide = include_str!("../../../../docs/chain.md");
+    let limits = [
+        format!("| time | {} ms | `script_timeout` |", TIME_LIMIT.as_millis()),
+        format!(
+            "| memory of the script engine | {} MiB | `script_out_of_memory` |",
+            MEMORY_LIMIT_BYTES >> 20
+        ),
+        format!("| stack | {} KiB | `script_stack_overflow` |", STACK_LIMIT_BYTES >> 10),
+    ];
+    let codes = Code::ALL.map(|code| format!("`{}`", code.as_str()));
+    let operators = Operator::ALL.map(|operator| format!("`{operator}`"));
+    for named in limits.iter().chain(&codes).chain(&operators) {
+        assert!(guide.contains(named.as_str()), "{named}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::reference::quoted;
 
 /// An operator of the in-chain dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(crate) enum Operator {
     Is,
     IsNot,
     Contains,
@@ -116,7 +116,7 @@ const FOREIGN: [(&[&str], &str); 14] = [
 ];
 
 impl Operator {
-    const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Is,
         Self::IsNot,
         Self::Contains,

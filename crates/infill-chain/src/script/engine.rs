@@ -19,8 +19,11 @@ use super::bind::{Form, Script};
 use crate::failure::{Code, Failure};
 use crate::reference::RowView;
 
-/// How long one evaluation of one script may take, in wall time. Generous: a formatter takes microseconds; short
-/// enough that a batch of a hundred rows that all loop ends in ten seconds.
+/// How long one evaluation of one script may take, in wall time.
+///
+/// Generous: a formatter takes microseconds. Short enough that a batch of a hundred rows that all loop ends in ten
+/// seconds. It is checked between the steps of a
+/// script, so a single built-in call on megabytes of text may overrun it.
 pub const TIME_LIMIT: Duration = Duration::from_millis(100);
 
 /// How much memory one script engine may hold, its own built-in objects (under a megabyte) included.
@@ -29,9 +32,13 @@ pub const MEMORY_LIMIT_BYTES: usize = 32 * 1024 * 1024;
 /// How deep scripts may call, in bytes of stack; an eighth of the smallest stack a worker thread has.
 pub const STACK_LIMIT_BYTES: usize = 256 * 1024;
 
-/// The engine asks after every ten thousand steps or so whether to go on. A script is stopped at the second
-/// asking past its time at the earliest, so that one which merely waited for a processor is let finish.
-const MIN_ASKINGS: u32 = 2;
+/// The engine asks after every ten thousand calls and turns of loops whether to go on. A script that was asked fewer
+/// times than this has done a few milliseconds of work at most: if its time is up all the same, it waited for a
+/// processor, and is let finish.
+const MIN_ASKINGS: u32 = 20;
+
+/// The most characters kept of what a script throws: it is stored with the row, and read by a person.
+const MAX_THROWN_CHARS: usize = 500;
 
 /// The name of scripts in the engine's stack traces.
 const FILE_NAME: &str = "formatter.js";
@@ -344,7 +351,8 @@ impl Thrown {
         let Some(object) = value.as_object().filter(|_| value.is_error()) else {
             let text =
                 value.get::<Coerced<String>>().map_or_else(|_| "something".into(), |text| Cow::from(text.0));
-            return Self { code: Code::ScriptThrew, message: format!("the script threw {text}"), at: None };
+            let message = cut(format!("the script threw {text}"));
+            return Self { code: Code::ScriptThrew, message, at: None };
         };
         let get = |key: &str| object.get::<_, Coerced<String>>(key).map(|text| text.0).unwrap_or_default();
         let (name, message) = (get("name"), get("message"));
@@ -356,8 +364,16 @@ impl Thrown {
             _ => Code::ScriptThrew,
         };
         let message = if name == "SyntaxError" { message } else { format!("{name}: {message}") };
-        Self { code, message, at: place_in(&get("stack")) }
+        Self { code, message: cut(message), at: place_in(&get("stack")) }
     }
+}
+
+fn cut(mut message: String) -> String {
+    if let Some((at, _)) = message.char_indices().nth(MAX_THROWN_CHARS) {
+        message.truncate(at);
+        message.push('…');
+    }
+    message
 }
 
 /// The first place within a script that a stack trace names.
@@ -400,10 +416,8 @@ impl Deadline {
     }
 
     fn is_over(&self) -> bool {
-        if self.micros() < self.over_at.load(Ordering::Relaxed) {
-            return false;
-        }
-        let is_over = self.n_askings.fetch_add(1, Ordering::Relaxed) + 1 >= MIN_ASKINGS;
+        let n_askings = self.n_askings.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let is_over = n_askings >= MIN_ASKINGS && self.micros() >= self.over_at.load(Ordering::Relaxed);
         if is_over {
             self.missed.store(true, Ordering::Relaxed);
         }

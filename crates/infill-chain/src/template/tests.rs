@@ -108,6 +108,7 @@ fn tags_that_cannot_loop_are_let_in() {
     check("{% unless input.null %}none{% endunless %}", json!("none"));
     check("{%- case input.n -%}{% when 41 %}x{% else %}y{% endcase %}", json!("x"));
     check("{% raw %}{{ input.nothing }}{% endraw %}{{input.n}}", json!("{{ input.nothing }}41"));
+    check("{% raw %}{{{% endraw %} {{input.n}}", json!("{{ 41"));
     check("{% comment %}{{ input.nothing }}{% endcomment %}z", json!("z"));
 }
 
