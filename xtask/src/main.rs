@@ -1,8 +1,9 @@
-//! Chores of the repository: `cargo xtask test`, `cargo xtask services`, `cargo xtask layout`.
+//! Chores of the repository: `cargo xtask test`, `cargo xtask services`, `cargo xtask layout`, `cargo xtask bench`.
 //!
 //! Decides where the services of a test run come from and installs what is missing; starting them is the testkit's.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod bench;
 mod document;
 mod install;
 mod layout;
@@ -33,6 +34,8 @@ enum Command {
     },
     /// Keeps both services up until Ctrl-C and prints the variables that name them, for plain `cargo test`.
     Services,
+    /// Measures the real programs against the simulator and prints what was promised next to what was seen.
+    Bench,
     /// Checks who depends on whom, and that documents speak of what exists.
     Layout,
 }
@@ -42,12 +45,20 @@ async fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Test { args } => test::test(&args).await,
         Command::Services => test::keep_services().await,
+        Command::Bench => run_bench().await,
         Command::Layout => check_layout(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+async fn run_bench() -> anyhow::Result<ExitCode> {
+    let services = services::Services::have().await?;
+    let measured = bench::bench(&root()?, &services);
+    services.end().await?;
+    measured.map(|()| ExitCode::SUCCESS)
 }
 
 fn check_layout() -> anyhow::Result<ExitCode> {

@@ -12,6 +12,7 @@ pub mod consume;
 pub mod context;
 pub mod login;
 pub mod meter;
+pub mod metered;
 pub mod preflight;
 pub mod run_batch;
 pub mod source_sync;
