@@ -4,10 +4,14 @@
 //! what a message means.
 
 pub mod broker;
+#[cfg(test)]
+mod conformance;
 pub mod embedded;
 pub mod error;
 pub mod rabbitmq;
 pub mod topology;
 
-pub use broker::{Broker, Consumer, DeadLettered, Delivered, Delivery, Depth};
+pub use broker::{Broker, Consumer, DeadLettered, Delivered, Delivery, Depth, Status};
+pub use embedded::Embedded;
 pub use error::Error;
+pub use rabbitmq::RabbitMq;
