@@ -153,25 +153,6 @@ fn place_of(location: &Location) -> Option<Place> {
 }
 
 impl Node {
-    /// A tree of a value that has no place.
-    #[must_use]
-    pub fn of_value(value: &Value) -> Self {
-        let kind = match value {
-            Value::Null => Kind::Null,
-            Value::Bool(flag) => Kind::Bool(*flag),
-            Value::Number(number) => Kind::Number(number.clone()),
-            Value::String(text) => Kind::Text(text.clone()),
-            Value::Array(items) => Kind::List(items.iter().map(Self::of_value).collect()),
-            Value::Object(fields) => Kind::Map(
-                fields
-                    .iter()
-                    .map(|(key, value)| Entry { key: key.clone(), place: None, value: Self::of_value(value) })
-                    .collect(),
-            ),
-        };
-        Self { kind, place: None }
-    }
-
     /// The value without places; of a repeated key the last stays.
     #[must_use]
     pub fn to_value(&self) -> Value {

@@ -21,12 +21,6 @@ impl<'a> At<'a> {
         Self { node, path: String::new() }
     }
 
-    /// A node that stands at `path` in a larger document.
-    #[must_use]
-    pub fn new(node: &'a Node, path: impl Into<String>) -> Self {
-        Self { node, path: path.into() }
-    }
-
     /// The node.
     #[must_use]
     pub const fn node(&self) -> &'a Node {

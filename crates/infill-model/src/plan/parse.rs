@@ -50,20 +50,6 @@ pub fn parse(text: &str, file: &str) -> Result<Plan, Vec<Fault>> {
     }
 }
 
-/// Reads conditions out of a value that was read before, such as the `path_conditions` of an action; `path` is where
-/// the value stands in the plan.
-///
-/// # Errors
-/// Every fault found, with its path; [`locate`] adds the places.
-pub fn conditions(value: &Value, path: &str) -> Result<Vec<ConditionNode>, Vec<Fault>> {
-    let root = Node::of_value(value);
-    let mut faults = Vec::new();
-    match condition_nodes(&At::new(&root, path), &mut faults) {
-        Some(nodes) if faults.is_empty() => Ok(nodes),
-        Some(_) | None => Err(faults),
-    }
-}
-
 /// Fills in line and column of faults that have only a path.
 ///
 /// Those of a [`FaultCode::ScriptSyntax`] are taken for a position within the script, and become one in the file. A
@@ -247,15 +233,11 @@ fn action(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Action> {
 /// An id that a reference `{{id.output}}` can hold.
 fn action_id<'a>(at: &At<'a>, faults: &mut Vec<Fault>) -> Option<&'a str> {
     let id = at.name(faults)?;
-    let is_referable = id.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && id.chars().all(|each| each.is_ascii_alphanumeric() || each == '_' || each == '-');
+    let is_referable = id.chars().all(|each| each.is_ascii_alphanumeric() || each == '_' || each == '-');
     if !is_referable {
         faults.push(at.fault(
             FaultCode::InvalidValue,
-            format!(
-                "\"{id}\" cannot stand in a reference {{{{id.output}}}}: \
-                 begin with a letter and use letters, digits, _ and -"
-            ),
+            format!("\"{id}\" cannot stand in a reference {{{{id.output}}}}; use letters, digits, _ and -"),
         ));
         return None;
     }
@@ -322,13 +304,7 @@ fn condition(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Condition> {
 }
 
 fn combinator(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Combinator> {
-    match &at.node().kind {
-        Kind::Text(word) if word == "and" => Some(Combinator::And),
-        Kind::Text(word) if word == "or" => Some(Combinator::Or),
-        Kind::Text(_) | Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::List(_) | Kind::Map(_) => {
-            at.word(&[("AND", Combinator::And), ("OR", Combinator::Or)], faults)
-        }
-    }
+    at.word(&[("AND", Combinator::And), ("OR", Combinator::Or)], faults)
 }
 
 fn writeback(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Writeback> {

