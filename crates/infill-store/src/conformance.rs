@@ -10,6 +10,7 @@ mod opening;
 mod runs;
 mod slice;
 mod values;
+mod waiting;
 mod work;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
