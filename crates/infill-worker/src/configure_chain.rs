@@ -1,5 +1,7 @@
-//! The stage `configure-chain`: compiles the chain, checks every property against the live catalog, forecasts, and keeps the result as
-//! one immutable value, so that two workers never resolve one plan against two moments of the account.
+//! The stage `configure-chain`: compiles the chain, checks every property against the live catalog, forecasts.
+//!
+//! What it resolved is kept as one immutable value, so that two workers never resolve one plan against two moments of
+//! the account.
 
 use infill_model::error::Class;
 use infill_model::row::Cause;

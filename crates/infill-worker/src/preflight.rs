@@ -1,5 +1,6 @@
-//! The checks before a run: the connection answers, the slice exists, every property exists and can be written, every
-//! literal value is allowed. Used by the command line before a run starts and by `configure-chain` against what really arrived.
+//! The checks before a run: the connection answers, the slice exists, every property can be written.
+//!
+//! Literal values are checked against the property's options too. Used by the command line before a run starts and by `configure-chain` against what really arrived.
 
 use infill_crm::{Account, Catalog, Crm, Limits};
 use infill_model::error::{Fault, FaultCode};

@@ -245,3 +245,6 @@ pub(crate) async fn read_targets(
     }
     Ok(look)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! Writing against a CRM that misbehaves in every way a batch can: what is confirmed is really there, what is good is delivered, and
+//! nothing is left without a standing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use infill_crm::{
+    Account, Catalog, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, WriteAnswer,
+};
+use infill_model::plan::{IfChanged, Verify, When};
+use infill_model::property::{PropertyDef, PropertyKind};
+use infill_model::run::{Forecast, TargetProperty};
+use infill_model::slice::{ResolvedSlice, Selection};
+use infill_model::{ObjectType, PropertyName, Value};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Records by id, and what goes wrong with whom.
+#[derive(Debug, Default)]
+struct Crooked {
+    stored: Mutex<BTreeMap<u32, String>>,
+    bad: BTreeSet<u32>,
+    names_the_bad: bool,
+    left_out: BTreeSet<u32>,
+    gone: BTreeSet<u32>,
+    /// Calls whose answer is lost, by number; the call is committed.
+    lost: BTreeSet<usize>,
+    calls: Mutex<usize>,
+}
+
+fn number(id: &RecordId) -> u32 {
+    id.as_str().parse().unwrap()
+}
+
+#[async_trait]
+impl Crm for Crooked {
+    async fn account(&self) -> Result<Account, Error> {
+        unreachable!("a write asks for no account")
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { id_page: 250, read_batch: 100, write_batch: 100 }
+    }
+
+    async fn catalog(&self, _: &ObjectType) -> Result<Catalog, Error> {
+        unreachable!("a write asks for no catalog")
+    }
+
+    async fn lists(&self) -> Result<Vec<ListInfo>, Error> {
+        unreachable!("a write asks for no lists")
+    }
+
+    async fn resolve(&self, _: &ObjectType, _: &Selection) -> Result<ResolvedSlice, Error> {
+        unreachable!("a write resolves nothing")
+    }
+
+    async fn list_ids(&self, _: &ResolvedSlice, _: Option<&Cursor>) -> Result<IdPage, Error> {
+        unreachable!("a write lists nothing")
+    }
+
+    async fn read(
+        &self,
+        _: &ObjectType,
+        ids: &[RecordId],
+        names: &[PropertyName],
+    ) -> Result<ReadAnswer, Error> {
+        let stored = self.stored.lock().unwrap();
+        let mut answer = ReadAnswer::default();
+        for id in ids {
+            if self.gone.contains(&number(id)) {
+                answer.gone.push((id.clone(), Gone { survivor: None }));
+                continue;
+            }
+            let value = stored.get(&number(id)).map_or(Value::Null, |text| text.as_str().into());
+            let properties = names.iter().map(|name| (name.clone(), value.clone())).collect();
+            answer.records.push(Record { id: id.clone(), properties });
+        }
+        Ok(answer)
+    }
+
+    async fn write(&self, _: &ObjectType, updates: &[Update]) -> Result<WriteAnswer, Error> {
+        let call = {
+            let mut calls = self.calls.lock().unwrap();
+            *calls += 1;
+            *calls
+        };
+        let bad: Vec<RecordId> = updates
+            .iter()
+            .map(|update| &update.record)
+            .filter(|id| self.bad.contains(&number(id)))
+            .cloned()
+            .collect();
+        if !bad.is_empty() {
+            let records = if self.names_the_bad { bad } else { Vec::new() };
+            return Err(Error { records, ..Error::new(Class::Rejected, "INVALID_OPTION", "no such option") });
+        }
+        let mut answer = WriteAnswer::default();
+        for update in updates {
+            let id = number(&update.record);
+            if self.left_out.contains(&id) {
+                continue;
+            }
+            if self.gone.contains(&id) {
+                answer.gone.push((update.record.clone(), Gone { survivor: None }));
+                continue;
+            }
+            let value = update.properties.values().next().and_then(Value::as_str).unwrap().to_owned();
+            self.stored.lock().unwrap().insert(id, value);
+            answer.confirmed.push(update.record.clone());
+        }
+        if self.lost.contains(&call) {
+            return Err(Error {
+                delivery: Delivery::Unknown,
+                ..Error::new(Class::Transient, "reset", "lost")
+            });
+        }
+        answer.confirmed.reverse();
+        Ok(answer)
+    }
+
+    fn normalize(&self, _: &PropertyDef, value: &Value) -> Value {
+        value.clone()
+    }
+
+    fn check(&self, _: &PropertyDef, _: &Value) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn record_url(&self, _: &Account, _: &ObjectType, _: &RecordId) -> Option<String> {
+        None
+    }
+}
+
+fn compiled(if_changed: IfChanged) -> CompiledRun {
+    let property = PropertyDef {
+        name: "note".into(),
+        label: "Note".into(),
+        kind: PropertyKind::Text,
+        vendor_type: "string".into(),
+        read_only: None,
+        options: Vec::new(),
+        external_options: false,
+    };
+    CompiledRun {
+        time_zone: "UTC".into(),
+        object: "contacts".into(),
+        inputs: Vec::new(),
+        targets: vec![TargetProperty { property, value: String::new(), when: When::Always }],
+        if_changed,
+        guard_older_than_seconds: 30,
+        verify: Verify::All,
+        forecast: Forecast { rows: 0, calls: 0, seconds: None, calls_left_today: None },
+    }
+}
+
+fn batch(rows: u32) -> (Vec<Row>, Vec<RowResult>) {
+    let note = |text: String| Properties::from([(PropertyName::from("note"), Value::from(text))]);
+    (0..rows)
+        .map(|id| {
+            let row = Row {
+                record: id.to_string().into(),
+                inputs: Properties::new(),
+                before: Properties::from([(PropertyName::from("note"), Value::Null)]),
+                gone: None,
+            };
+            let result = RowResult {
+                state: RowState::Intended,
+                wanted: note(format!("new {id}")),
+                ..RowResult::default()
+            };
+            (row, result)
+        })
+        .unzip()
+}
+
+/// Writes as the stage does: again and again until nothing is intended, looking before each repeat.
+fn drive(crm: &Crooked, rows: u32, if_changed: IfChanged) -> Vec<RowResult> {
+    let compiled = compiled(if_changed);
+    let (rows, mut results) = batch(rows);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for attempt in 0..8 {
+        let mut writing = Writing {
+            crm,
+            compiled: &compiled,
+            rows: &rows,
+            results: &mut results,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let done = runtime.block_on(async {
+            if attempt > 0 {
+                writing.guard().await?;
+            }
+            writing.write().await
+        });
+        if done.is_ok() {
+            break;
+        }
+    }
+    results
+}
+
+#[test]
+fn a_record_that_a_person_changed_is_held_with_what_was_found() {
+    let crm = Crooked::default();
+    crm.stored.lock().unwrap().insert(1, "theirs".into());
+    let compiled = compiled(IfChanged::Hold);
+    let (rows, mut results) = batch(3);
+    let mut writing = Writing {
+        crm: &crm,
+        compiled: &compiled,
+        rows: &rows,
+        results: &mut results,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(writing.guard()).unwrap(), 3);
+    runtime.block_on(writing.write()).unwrap();
+    assert_eq!(results[1].state, RowState::Settled(Outcome::Held));
+    assert_eq!(results[1].found["note"], "theirs");
+    assert_eq!(crm.stored.lock().unwrap()[&1], "theirs");
+    assert_eq!((results[0].state, results[2].state), (RowState::Confirmed, RowState::Confirmed));
+}
+
+#[test]
+fn a_record_that_is_never_confirmed_stays_intended_for_the_next_attempt() {
+    let crm = Crooked { left_out: BTreeSet::from([2]), ..Crooked::default() };
+    let results = drive(&crm, 5, IfChanged::Hold);
+    assert_eq!(results[2].state, RowState::Intended);
+    assert!(results.iter().enumerate().all(|(id, result)| id == 2 || result.state == RowState::Confirmed));
+}
+
+proptest! {
+    #[test]
+    fn what_is_confirmed_is_there_and_what_is_good_is_delivered(
+        rows in 1_u32..60,
+        bad in prop::collection::btree_set(0_u32..60, 0..6),
+        names_the_bad: bool,
+        gone in prop::collection::btree_set(0_u32..60, 0..4),
+        lost in prop::collection::btree_set(1_usize..8, 0..4),
+        hold: bool,
+    ) {
+        let gone: BTreeSet<u32> = gone.difference(&bad).copied().collect();
+        let crm = Crooked { bad, names_the_bad, gone, lost, ..Crooked::default() };
+        let results = drive(&crm, rows, if hold { IfChanged::Hold } else { IfChanged::Overwrite });
+        let stored = crm.stored.lock().unwrap();
+        for (id, result) in (0_u32..).zip(&results) {
+            let expected = if crm.bad.contains(&id) {
+                RowState::Settled(Outcome::Failed)
+            } else if crm.gone.contains(&id) {
+                RowState::Settled(Outcome::Gone)
+            } else {
+                RowState::Confirmed
+            };
+            prop_assert_eq!(result.state, expected, "record {}", id);
+            let is_there = stored.get(&id).is_some_and(|value| *value == format!("new {id}"));
+            prop_assert_eq!(is_there, result.state == RowState::Confirmed, "record {}", id);
+        }
+    }
+}
