@@ -1,1 +1,44 @@
-//! e2e
+//! The real binary on both engine pairs, against a simulated portal whose own ledger of writes must agree with
+//! Infill's outcomes for every record.
+//!
+//! Each case is written once and runs on both pairs through [`both_engines`]. Every test owns its world: a portal, a folder, and on the
+//! distributed pair a schema and a prefix for queue names.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests end at the first thing that is not as it should be"
+)]
+
+mod happy;
+mod lost_answers;
+mod plans;
+mod refusals;
+mod world;
+
+/// Writes a case once, runs it on both engine pairs.
+#[macro_export]
+macro_rules! both_engines {
+    ($($(#[$doc:meta])* async fn $name:ident($world:ident: Setting) $body:block)+) => {
+        $(
+            mod $name {
+                use super::*;
+
+                $(#[$doc])*
+                async fn case($world: $crate::world::Setting) $body
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn embedded() {
+                    case($crate::world::Setting::new($crate::world::Pair::Embedded)).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn distributed() {
+                    case($crate::world::Setting::new($crate::world::Pair::Distributed)).await;
+                }
+            }
+        )+
+    };
+}

@@ -55,6 +55,14 @@ impl Schema {
     }
 }
 
+/// Drops a schema that a program under test made, with all it holds; one that is not there is no error.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn drop_schema(url: &str, name: &str) -> Result<(), tokio_postgres::Error> {
+    connect(url).await?.batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await
+}
+
 async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // Ends with the client.

@@ -1,0 +1,412 @@
+//! What can be typed: parsed here and nowhere else, resolved by nobody here.
+
+mod word;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use infill_model::{ConnectionName, ObjectType, Outcome};
+use infill_sim::hubspot::{ApiVersion, Faults, LimitTier};
+
+pub(crate) use word::{Format, LogFormat, RowFormat, RunRef, SchemaOf, Status};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all went well; for a run: every row settled well
+  1  some rows did not settle well (held, differs, failed, gone)
+  2  usage or configuration: nothing was started
+  3  the run could not go on, or stopped
+
+Results go to stdout, progress and logs to stderr.";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  infill demo                          see it work, with nothing installed
+  infill check plan.yaml               check a plan against the live account
+  infill run plan.yaml                 run it; the first time on 5 rows
+  infill rows latest --outcome failed  what did not go well, and why
+  infill dead-letters list             what waits for a person";
+
+/// Enriches CRM records in place, and proves it by reading them back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "infill",
+    bin_name = "infill",
+    version,
+    after_help = EXIT_CODES,
+    after_long_help = format!("{FIRST_STEPS}\n\n{EXIT_CODES}"),
+    max_term_width = 110
+)]
+pub(crate) struct Args {
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The configuration file [default: ./infill.toml, if there is one]
+    #[arg(long, global = true, value_name = "PATH", env = "INFILL_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// How log lines look
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "INFILL_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        hide_env_values = true
+    )]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged, as in "info,infill_crm=debug" [default: warn; info for worker and planner]
+    #[arg(long, global = true, value_name = "FILTER", env = "INFILL_LOG", hide_env_values = true)]
+    pub(crate) log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows the whole of it in a minute: a simulated portal, a plan, a run, the proof
+    Demo(Demo),
+    /// Checks a plan: its text, its chain, and what it names in the live account; writes nothing
+    #[command(after_help = "Example:\n  infill check plan.yaml")]
+    Check(Check),
+    /// Runs a plan, or goes on with a run that was interrupted
+    #[command(
+        after_help = "Examples:\n  infill run plan.yaml             a plan that never verified a row runs on 5 rows\n  \
+                      infill run plan.yaml --limit 200\n  infill run plan.yaml --all\n  infill run --resume latest",
+        after_long_help = EXIT_CODES
+    )]
+    Run(Run),
+    /// Lists runs, newest first
+    Runs(Runs),
+    /// Shows one run: how far it is, what it did, what to type next
+    #[command(after_help = RUN_REF_HELP)]
+    Show(Show),
+    /// Lists the rows of a run with their outcomes and what was written
+    #[command(
+        after_help = "Examples:\n  infill rows latest --outcome failed\n  infill rows 8f3c2a --format csv > rows.csv"
+    )]
+    Rows(Rows),
+    /// Stops a run after the batches now in flight; asking twice does no harm
+    #[command(after_help = RUN_REF_HELP)]
+    Cancel(Cancel),
+    /// Looks after rows that will not be tried again by themselves
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Lists the lists of a connection's account
+    Lists(Lists),
+    /// Lists an object's properties: type, writable or why not, options
+    #[command(after_help = "Example:\n  infill properties main-hubspot contacts phone")]
+    Properties(Properties),
+    /// Lists the configured connections, or tests one
+    #[command(subcommand)]
+    Connections(Connections),
+    /// Handles stage messages until told to stop; any number of them, on any machines
+    Worker(Worker),
+    /// Starts runs that were recorded and publishes again what was lost on the way
+    Planner(Planner),
+    /// Simulates a CRM, for trials and tests
+    #[command(subcommand)]
+    Sim(Sim),
+    /// Prints the JSON Schema of a plan or of the configuration, for editors
+    #[command(after_help = "Example:\n  infill schema > plan.schema.json")]
+    Schema(Schema),
+    /// Prints a completion script for a shell
+    #[command(after_help = "Example:\n  infill completions bash > /etc/bash_completion.d/infill")]
+    Completions(Completions),
+}
+
+const RUN_REF_HELP: &str = "RUN is an id, its first or last characters (4 at least), or `latest`.";
+
+/// `infill demo`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Demo {
+    /// Leave the simulated portal up at the end, and say how to look at it
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `infill check`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Check {
+    /// The plan: YAML, or JSON when it ends in .json
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `infill run`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Run {
+    /// The plan: YAML, or JSON when it ends in .json
+    #[arg(value_name = "PLAN", required_unless_present = "resume", conflicts_with = "resume")]
+    pub(crate) plan: Option<PathBuf>,
+    /// At most this many rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// All rows, also when the plan never verified a row on this connection
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
+    /// Wait until the run ends and show how far it is (the default)
+    #[arg(long, conflicts_with = "detach")]
+    pub(crate) wait: bool,
+    /// Record the run and leave it to the workers
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Go on with a run that was interrupted: an id, its first or last characters, or `latest`
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["limit", "all"])]
+    pub(crate) resume: Option<RunRef>,
+}
+
+/// `infill runs`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Runs {
+    /// Only runs of the plan with this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) plan: Option<String>,
+    /// Only runs that have not ended
+    #[arg(long)]
+    pub(crate) unfinished: bool,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// How the listing is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `infill show`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Show {
+    /// The run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: RunRef,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `infill rows`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Rows {
+    /// The run: an id, its first or last characters, or `latest`
+    #[arg(value_name = "RUN")]
+    pub(crate) run: RunRef,
+    /// Only rows that ended so; may be given several times
+    #[arg(long = "outcome", value_name = "OUTCOME", value_parser = word::outcome())]
+    pub(crate) outcomes: Vec<Outcome>,
+    /// How the listing is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: RowFormat,
+}
+
+/// `infill cancel`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Cancel {
+    /// The run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: RunRef,
+}
+
+/// `infill dead-letters …`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// Lists dead letters, oldest first
+    List(LettersList),
+    /// Shows one dead letter with all that is known of it
+    Show(LettersShow),
+    /// Tries rows again whose letters are open; says how many and asks first
+    #[command(after_help = "Examples:\n  infill dead-letters retry 17 18\n  \
+                      infill dead-letters retry --run latest --code INVALID_OPTION --yes")]
+    Retry(LettersSelected),
+    /// Gives open letters up; says how many and asks first
+    Discard(LettersSelected),
+}
+
+/// `infill dead-letters list`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct LettersList {
+    /// Only letters of this run
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<RunRef>,
+    /// Only letters with this code
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Only letters with this status
+    #[arg(long, value_enum, default_value_t = Status::Open)]
+    pub(crate) status: Status,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// How the listing is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `infill dead-letters show`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct LettersShow {
+    /// The letter
+    #[arg(value_name = "ID")]
+    pub(crate) id: i64,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// Which letters `retry` and `discard` act on.
+#[derive(Clone, Debug, ClapArgs)]
+#[group(id = "which", required = true, multiple = true, args = ["ids", "run", "code", "all"])]
+pub(crate) struct LettersSelected {
+    /// Letters by id
+    #[arg(value_name = "ID", conflicts_with_all = ["run", "code", "all"])]
+    pub(crate) ids: Vec<i64>,
+    /// Open letters of this run
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<RunRef>,
+    /// Open letters with this code
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Every open letter
+    #[arg(long, conflicts_with_all = ["run", "code"])]
+    pub(crate) all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// `infill lists`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Lists {
+    /// The connection, as the configuration names it
+    #[arg(value_name = "CONNECTION")]
+    pub(crate) connection: ConnectionName,
+    /// How the listing is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `infill properties`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Properties {
+    /// The connection, as the configuration names it
+    #[arg(value_name = "CONNECTION")]
+    pub(crate) connection: ConnectionName,
+    /// The kind of record: contacts, companies, deals, tickets, or a custom type's id
+    #[arg(value_name = "OBJECT")]
+    pub(crate) object: ObjectType,
+    /// Only properties with this in their name or label
+    #[arg(value_name = "QUERY")]
+    pub(crate) query: Option<String>,
+    /// How the listing is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `infill connections …`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Connections {
+    /// Lists the configured connections
+    List {
+        /// How the listing is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Asks the CRM which account a connection reaches, its time zone and its limits
+    Test {
+        /// The connection, as the configuration names it
+        #[arg(value_name = "NAME")]
+        name: ConnectionName,
+        /// How the answer is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+/// `infill worker`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Worker {
+    /// Messages handled at once [default: 16, or what the configuration says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) concurrency: Option<u16>,
+    /// Where metrics and health are answered [default: 127.0.0.1:9464, or what the configuration says]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `infill planner`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Planner {
+    /// Where metrics and health are answered [default: 127.0.0.1:9464, or what the configuration says]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `infill sim …`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Sim {
+    /// A HubSpot portal on loopback
+    #[command(
+        name = "hubspot",
+        after_help = "Examples:\n  infill sim hubspot --port 8080\n  \
+                      infill sim hubspot --port 8080 --generate 100000 --limit unlimited --seed 7"
+    )]
+    HubSpot(SimHubSpot),
+}
+
+/// `infill sim hubspot`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct SimHubSpot {
+    /// Where to listen on loopback; 0 takes a free port and says which
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Contacts from a CSV file whose header names properties [default: the members of the US Congress]
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "generate")]
+    pub(crate) records: Option<PathBuf>,
+    /// This many made-up contacts
+    #[arg(long, value_name = "N")]
+    pub(crate) generate: Option<usize>,
+    /// Whose behaviour: v3, 2026-03 or 2026-09
+    #[arg(long, value_name = "V", default_value = "2026-09")]
+    pub(crate) api_version: ApiVersion,
+    /// The tier whose rate limits hold: free, starter, professional, enterprise, oauth or unlimited
+    #[arg(long, value_name = "TIER", default_value = "professional")]
+    pub(crate) limit: LimitTier,
+    /// Faults to make, as in "503,op=batch-update,count=3;differs,property=phone,p=0.02"
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) faults: Option<Faults>,
+    /// Chooses everything that looks random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `infill schema`.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Schema {
+    /// Of what
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) of: SchemaOf,
+}
+
+/// `infill completions`.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! `infill cancel`: asks a run to stop. Asking again changes nothing.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use infill_model::{RunState, Timestamp};
+use infill_store::Store;
+use infill_store::store::Run;
+
+use crate::args;
+use crate::compose::Parts;
+use crate::exit::Exit;
+
+/// The states a run can be asked to stop in.
+const STOPPABLE: [RunState; 5] = [
+    RunState::SourceSync,
+    RunState::AwaitRows,
+    RunState::ConfigureChain,
+    RunState::Canary,
+    RunState::Running,
+];
+
+/// Cancels a run.
+pub(crate) async fn cancel(parts: &Parts, args: &args::Cancel) -> anyhow::Result<Exit> {
+    let run = parts.find_run(&args.run).await?;
+    let said = ask(parts.store.as_ref(), &run, parts.clock.now(), parts.is_embedded()).await?;
+    writeln!(io::stdout().lock(), "{said}").context("print what happens")?;
+    Ok(Exit::Well)
+}
+
+async fn ask(store: &dyn Store, run: &Run, now: Timestamp, is_embedded: bool) -> anyhow::Result<String> {
+    let id = run.id;
+    let who = if is_embedded {
+        format!("the process that works on it ends it, or `infill run --resume {id}` if there is none")
+    } else {
+        "the workers end it".to_owned()
+    };
+    if store.move_run(id, &STOPPABLE, RunState::Cancelling, None, now).await? {
+        return Ok(format!(
+            "run {id} is being cancelled: batches in flight finish and keep their outcomes, nothing else is \
+             sent; {who}"
+        ));
+    }
+    let state = store.run(id).await?.map_or(run.state, |run| run.state);
+    Ok(if state == RunState::Cancelling {
+        format!("run {id} is being cancelled already; {who}")
+    } else {
+        format!("run {id} has ended already ({state}); nothing to cancel")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[tokio::test]
+    async fn asking_twice_changes_nothing_the_second_time() {
+        let (store, run) = sample::store_with_rows().await;
+        let asked = async || ask(&*store, &run, sample::now(), true).await.unwrap();
+        assert!(asked().await.contains("is being cancelled: batches in flight finish"));
+        assert!(asked().await.contains("is being cancelled already"));
+        assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Cancelling);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ended_is_left_alone() {
+        let (store, run) = sample::store_with_rows().await;
+        store.move_run(run.id, &STOPPABLE, RunState::Completed, None, sample::now()).await.unwrap();
+        let said = ask(&*store, &run, sample::now(), false).await.unwrap();
+        assert!(said.contains("has ended already (completed)"), "{said}");
+        assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Completed);
+    }
+}

@@ -1,0 +1,214 @@
+//! Following a run from the outside: a bar per stage on a terminal, a line per change elsewhere. Progress goes to stderr.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use infill_model::{Clock, RunId, RunState};
+use infill_rules::quota::{Limits, State};
+use infill_store::Store;
+use infill_store::store::Run;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+
+/// Between two looks at the store.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+
+/// How following a run ended.
+#[derive(Debug)]
+pub(crate) enum Followed {
+    /// The run reached a final state.
+    Ended(Box<Run>),
+    /// The run waits for a person: its connection is paused.
+    Paused(Box<Run>, String),
+    /// The person interrupted.
+    Interrupted,
+}
+
+/// Follows a run until it ends, waits for a person, or `stop` is cancelled.
+pub(crate) async fn follow(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    limits: &Limits,
+    run: RunId,
+    stop: &CancellationToken,
+) -> anyhow::Result<Followed> {
+    let mut view = View::new();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => { view.finish(); return Ok(Followed::Interrupted) }
+            _ = looks.tick() => {}
+        }
+        let Some(now) = store.run(run).await? else { anyhow::bail!("run {run} is no longer in the store") };
+        let quota = quota(store, &now).await?;
+        view.show(&now, &quota, limits, clock);
+        if now.state.is_final() {
+            view.finish();
+            return Ok(Followed::Ended(Box::new(now)));
+        }
+        if let Some(why) = quota.paused() {
+            view.finish();
+            return Ok(Followed::Paused(Box::new(now), why.to_owned()));
+        }
+    }
+}
+
+async fn quota(store: &dyn Store, run: &Run) -> anyhow::Result<State> {
+    let stored = store.quota(&run.plan.connection).await?;
+    Ok(stored.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default())
+}
+
+/// What is shown. On a terminal three bars; elsewhere a line when the state, a warning or a wait changes.
+struct View {
+    bars: Option<Bars>,
+    state: Option<RunState>,
+    told_warnings: usize,
+    told_wait: Option<String>,
+}
+
+struct Bars {
+    all: MultiProgress,
+    pull: ProgressBar,
+    write: ProgressBar,
+    verify: ProgressBar,
+}
+
+impl View {
+    fn new() -> Self {
+        Self {
+            bars: std::io::stderr().is_terminal().then(Bars::new),
+            state: None,
+            told_warnings: 0,
+            told_wait: None,
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bars {
+            // A bar that cannot be drawn is no reason to fail a run.
+            Some(bars) => bars.all.println(line).unwrap_or_default(),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn show(&mut self, run: &Run, quota: &State, limits: &Limits, clock: &dyn Clock) {
+        if let Some(bars) = &self.bars {
+            bars.show(run, &left(quota, limits, clock));
+        }
+        if self.state != Some(run.state) {
+            for line in told(self.state, run) {
+                self.say(&line);
+            }
+            self.state = Some(run.state);
+        }
+        for warning in run.warnings.iter().skip(self.told_warnings) {
+            self.say(&format!("  warning: {warning}"));
+        }
+        self.told_warnings = run.warnings.len();
+        let wait = run.parked.as_ref().map(|parked| format!("  waiting until {}: {}", parked.until, parked.why));
+        if wait != self.told_wait {
+            if let Some(wait) = &wait {
+                self.say(wait);
+            }
+            self.told_wait = wait;
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bars) = &self.bars {
+            bars.pull.finish_and_clear();
+            bars.write.finish_and_clear();
+            bars.verify.finish_and_clear();
+        }
+    }
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template(
+            "  {prefix:<7} {bar:32.cyan/blue} {pos:>7}/{len:<7} {per_sec:<14} {msg}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = |name: &'static str| {
+            all.add(ProgressBar::new(0).with_style(style.clone()).with_prefix(name))
+        };
+        Self { pull: bar("pull"), write: bar("write"), verify: bar("verify"), all }
+    }
+
+    fn show(&self, run: &Run, left: &str) {
+        let progress = &run.progress;
+        let settled = progress.counts.total();
+        let ran = rows_ran(run).max(settled);
+        for (bar, position) in [(&self.pull, progress.rows), (&self.write, ran), (&self.verify, settled)] {
+            bar.set_length(progress.ids.max(1));
+            bar.set_position(position);
+        }
+        self.pull.set_message(left.to_owned());
+    }
+}
+
+/// Rows that passed the run stage, as near as batch counts tell.
+fn rows_ran(run: &Run) -> u64 {
+    let progress = &run.progress;
+    if progress.batches == 0 {
+        return 0;
+    }
+    if progress.batches_ran >= progress.batches {
+        return progress.rows;
+    }
+    progress.rows.saturating_mul(progress.batches_ran.into()) / u64::from(progress.batches)
+}
+
+fn left(quota: &State, limits: &Limits, clock: &dyn Clock) -> String {
+    let window = quota
+        .left_in_window(limits, clock.now().as_millisecond())
+        .map(|left| format!("{left} calls left in the window"));
+    let today = quota.left_today(limits).map(|left| format!("{left} today"));
+    window.into_iter().chain(today).collect::<Vec<_>>().join(", ")
+}
+
+/// What to tell when a run came from one state to its present one.
+fn told(from: Option<RunState>, run: &Run) -> Vec<String> {
+    let progress = &run.progress;
+    let mut lines = Vec::new();
+    let left_canary = from == Some(RunState::Canary) && run.state != RunState::Stopped;
+    let skipped_canary = !matches!(from, Some(RunState::Canary | RunState::Running)) && run.plan.canary > 0;
+    if left_canary || (skipped_canary && matches!(run.state, RunState::Running | RunState::Completed)) {
+        let canary = u64::from(run.plan.canary).min(progress.rows);
+        lines.push(format!("  canary: the first {canary} rows held, written and read back alone; the rest follows"));
+    }
+    lines.push(match run.state {
+        RunState::SourceSync => "  source-sync: listing and freezing ids, reading values".into(),
+        RunState::AwaitRows => format!("  await-rows: {} rows arrived", progress.rows),
+        RunState::ConfigureChain => "  configure-chain: checking the plan against the live catalog".into(),
+        RunState::Canary => format!("  canary: {} rows go first, alone", u64::from(run.plan.canary).min(progress.rows)),
+        RunState::Running => format!("  run and verify: {} rows", progress.rows),
+        RunState::Cancelling => "  cancelling: batches in flight are finishing".into(),
+        RunState::Completed | RunState::Empty | RunState::Stopped | RunState::Cancelled => {
+            format!("  {}", run.state)
+        }
+    });
+    lines
+}
+
+/// How a command ends that ran this: 0 all rows settled well, 1 some did not, 3 it could not go on.
+pub(crate) fn exit_of(run: &Run) -> Exit {
+    match run.state {
+        RunState::Completed if run.progress.counts.all_well() => Exit::Well,
+        RunState::Completed => Exit::SomeRowsUnwell,
+        RunState::Empty => Exit::Well,
+        RunState::Stopped
+        | RunState::Cancelled
+        | RunState::SourceSync
+        | RunState::AwaitRows
+        | RunState::ConfigureChain
+        | RunState::Canary
+        | RunState::Running
+        | RunState::Cancelling => Exit::CouldNotGoOn,
+    }
+}

@@ -1,0 +1,72 @@
+//! The end of a run, for a person or for a program: outcomes, calls, time, and what to type next. Goes to stdout.
+
+use infill_model::{Outcome, RunState};
+use infill_store::store::{LetterFilter, LetterStatus, Run};
+
+use crate::compose::Parts;
+
+/// Prints the summary of a run.
+pub(crate) async fn print(parts: &Parts, run: &Run) -> anyhow::Result<()> {
+    let counts = &run.progress.counts;
+    println!("{} \"{}\" {}", run.id, run.plan.name, run.state);
+    for outcome in Outcome::ALL {
+        let n_rows = counts.of(outcome);
+        if n_rows > 0 {
+            println!("  {outcome:<10} {n_rows:>9}  {}", meaning(outcome));
+        }
+    }
+    let not_begun = run.progress.rows.saturating_sub(counts.total());
+    if not_begun > 0 {
+        println!("  not begun  {not_begun:>9}  no outcome: the run ended before their turn");
+    }
+    println!("  {} rows, {} calls, {}", run.progress.rows, run.progress.calls, took(parts, run));
+    if let Some(cause) = &run.cause {
+        println!("  why: {} ({})", cause.message, cause.code);
+    }
+    for warning in &run.warnings {
+        println!("  warning: {warning}");
+    }
+    for hint in hints(parts, run).await? {
+        println!("  {hint}");
+    }
+    Ok(())
+}
+
+fn took(parts: &Parts, run: &Run) -> String {
+    let end = run.ended_at.unwrap_or_else(|| parts.clock.now());
+    let seconds = end.duration_since(run.created_at).as_secs_f64();
+    if seconds < 120.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) }
+}
+
+const fn meaning(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Verified => "written, read back by id, equal",
+        Outcome::Written => "confirmed by the CRM; the plan asked for no read-back",
+        Outcome::Unchanged => "had the value already; nothing was sent",
+        Outcome::Skipped => "a condition was not met",
+        Outcome::Held => "changed by somebody since the pull; nothing was sent",
+        Outcome::Differs => "written, but shows another value now; both are kept",
+        Outcome::Failed => "refused or out of tries; each has a dead letter",
+        Outcome::Gone => "deleted, or merged into another record",
+    }
+}
+
+async fn hints(parts: &Parts, run: &Run) -> anyhow::Result<Vec<String>> {
+    let id = run.id;
+    let counts = &run.progress.counts;
+    let mut hints = Vec::new();
+    for outcome in [Outcome::Held, Outcome::Differs, Outcome::Gone] {
+        if counts.of(outcome) > 0 {
+            hints.push(format!("look: infill rows {id} --outcome {outcome}"));
+        }
+    }
+    let open = LetterFilter { run: Some(id), status: Some(LetterStatus::Open), ..LetterFilter::default() };
+    let n_letters = parts.store.count_letters(&open).await?;
+    if n_letters > 0 {
+        hints.push(format!("look: infill dead-letters list --run {id}   ({n_letters} open)"));
+    }
+    if run.cap.is_some_and(|cap| run.progress.ids >= cap) && run.state == RunState::Completed && counts.all_well() {
+        hints.push("these rows went well: infill run PLAN --all runs it on the whole slice".into());
+    }
+    Ok(hints)
+}

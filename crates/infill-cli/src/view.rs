@@ -1,0 +1,136 @@
+//! What programs read as JSON. These shapes are documented by their names and stay; what the store keeps may change.
+
+use infill_model::row::{Cause, Gone};
+use infill_model::run::Forecast;
+use infill_model::slice::ResolvedSlice;
+use infill_model::{
+    Cell, ConnectionName, ObjectType, Outcome, Plan, Properties, RecordId, Row, RowResult, RunId, RunState,
+    Stage, Timestamp,
+};
+use infill_store::store::{Letter, LetterStatus, Parked, Progress, Run};
+use serde::Serialize;
+
+/// A run.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunView<'a> {
+    id: RunId,
+    plan_name: &'a str,
+    connection: &'a ConnectionName,
+    object: &'a ObjectType,
+    state: RunState,
+    cause: Option<&'a Cause>,
+    parked: Option<&'a Parked>,
+    cap: Option<u64>,
+    slice: Option<&'a ResolvedSlice>,
+    forecast: Option<Forecast>,
+    progress: &'a Progress,
+    warnings: &'a [String],
+    created_at: Timestamp,
+    ended_at: Option<Timestamp>,
+}
+
+impl<'a> RunView<'a> {
+    /// A run without its plan's text.
+    pub(crate) fn of(run: &'a Run) -> Self {
+        Self {
+            id: run.id,
+            plan_name: &run.plan.name,
+            connection: &run.plan.connection,
+            object: &run.plan.source.object,
+            state: run.state,
+            cause: run.cause.as_ref(),
+            parked: run.parked.as_ref(),
+            cap: run.cap,
+            slice: run.slice.as_ref(),
+            forecast: run.compiled.as_ref().map(|compiled| compiled.forecast),
+            progress: &run.progress,
+            warnings: &run.warnings,
+            created_at: run.created_at,
+            ended_at: run.ended_at,
+        }
+    }
+}
+
+/// A run with the plan it executes.
+#[derive(Debug, Serialize)]
+pub(crate) struct WholeRunView<'a> {
+    #[serde(flatten)]
+    run: RunView<'a>,
+    plan: &'a Plan,
+}
+
+impl<'a> WholeRunView<'a> {
+    /// Everything but the rows.
+    pub(crate) fn of(run: &'a Run) -> Self {
+        Self { run: RunView::of(run), plan: &run.plan }
+    }
+}
+
+/// A row.
+#[derive(Debug, Serialize)]
+pub(crate) struct RowView<'a> {
+    record: &'a RecordId,
+    outcome: Option<Outcome>,
+    inputs: &'a Properties,
+    before: &'a Properties,
+    wanted: Option<&'a Properties>,
+    found: Option<&'a Properties>,
+    cells: &'a [Cell],
+    cause: Option<&'a Cause>,
+    survivor: Option<&'a RecordId>,
+}
+
+impl<'a> RowView<'a> {
+    /// A row and, once it was handled, its result.
+    pub(crate) fn of(row: &'a Row, result: Option<&'a RowResult>) -> Self {
+        let gone_to = row.gone.as_ref().and_then(|Gone { survivor }| survivor.as_ref());
+        Self {
+            record: &row.record,
+            outcome: result.and_then(RowResult::outcome),
+            inputs: &row.inputs,
+            before: &row.before,
+            wanted: result.map(|result| &result.wanted),
+            found: result.map(|result| &result.found).filter(|found| !found.is_empty()),
+            cells: result.map(|result| result.cells.as_slice()).unwrap_or_default(),
+            cause: result.and_then(|result| result.cause.as_ref()),
+            survivor: result.and_then(|result| result.survivor.as_ref()).or(gone_to),
+        }
+    }
+}
+
+/// A dead letter.
+#[derive(Debug, Serialize)]
+pub(crate) struct LetterView<'a> {
+    id: i64,
+    run: RunId,
+    batch: u32,
+    record: &'a RecordId,
+    stage: Stage,
+    status: LetterStatus,
+    cause: &'a Cause,
+    wanted: &'a Properties,
+    before: &'a Properties,
+    attempts: u32,
+    first_at: Timestamp,
+    last_at: Timestamp,
+}
+
+impl<'a> LetterView<'a> {
+    /// A letter.
+    pub(crate) fn of(letter: &'a Letter) -> Self {
+        Self {
+            id: letter.id,
+            run: letter.run,
+            batch: letter.batch.0,
+            record: &letter.letter.record,
+            stage: letter.letter.stage,
+            status: letter.status,
+            cause: &letter.letter.cause,
+            wanted: &letter.letter.wanted,
+            before: &letter.letter.before,
+            attempts: letter.attempts,
+            first_at: letter.first_at,
+            last_at: letter.last_at,
+        }
+    }
+}
