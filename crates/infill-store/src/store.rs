@@ -80,7 +80,8 @@ pub trait Store: Send + Sync + Debug {
 
     /// Claims pending units so that at most `window` of the kind are in flight, lowest number first, and returns
     /// those newly claimed together with those the same claimant claimed before and that are still untouched since
-    /// (so that a repeat after a crash publishes them again).
+    /// (so that a repeat after a crash publishes them again). Leasing or saving a batch touches it, storing a chunk
+    /// touches that. A run that is not there has nothing to claim.
     async fn claim(
         &self,
         run: RunId,
@@ -93,6 +94,11 @@ pub trait Store: Send + Sync + Debug {
     async fn touch(&self, run: RunId, work: &Work, at: Timestamp) -> Result<(), Error>;
     /// Work of unfinished runs that nobody has touched since `before`, oldest first. A run that was never published
     /// counts. Runs parked beyond `before` do not count.
+    ///
+    /// Besides claimed chunks and batches in flight this finds runs left between two steps: everything read, but the
+    /// run not moved on (the listing's message); a canary not claimed (`configure-chain`'s); nothing in flight and
+    /// nothing left to claim, or cancelling with nothing in flight (the last batch's verify message; the listing's when
+    /// there is no batch). A running run that has something left to claim is a starved one.
     async fn stale_work(
         &self,
         only: Option<RunId>,
@@ -107,7 +113,8 @@ pub trait Store: Send + Sync + Debug {
     // Batches.
 
     /// Takes the batch for one handler: nobody else gets it until `until`, or until it is saved without keeping the lease. With
-    /// `take_over`, a lease that is still running is broken (its holder's delivery came back).
+    /// `take_over`, a lease that is still running is broken (its holder's delivery came back). The owner itself may
+    /// lease again. A batch can be leased in any state.
     async fn lease_batch(
         &self,
         run: RunId,
@@ -117,7 +124,9 @@ pub trait Store: Send + Sync + Debug {
         now: Timestamp,
     ) -> Result<Leased, Error>;
     /// Saves what a handler did, if it still holds the lease. Counts of the batch and the run follow from
-    /// `save.results`, dead letters are recorded with it, all at once.
+    /// `save.results`, dead letters are recorded with it, all at once. A holder that let go, or whose time ran out, still
+    /// holds it in this sense until somebody else leases the batch; so the same save again, after a lost answer, is
+    /// answered the same and counts once.
     async fn save_batch(
         &self,
         run: RunId,
@@ -142,7 +151,9 @@ pub trait Store: Send + Sync + Debug {
     /// How many there are.
     async fn count_letters(&self, filter: &LetterFilter) -> Result<u64, Error>;
     /// Reopens the rows of these letters (all open, all of one run and batch): rows become pending, the batch pending, the run
-    /// [`RunState::Running`] again, the letters retried. Says how many rows.
+    /// [`RunState::Running`] again, the letters retried. Says how many rows. Only a run that is running, completed or
+    /// stopped can be reopened; in any other state nothing changes and the answer is 0. Whoever holds the batch loses
+    /// its lease.
     async fn reopen(&self, run: RunId, batch: BatchNo, letters: &[i64], now: Timestamp)
     -> Result<u64, Error>;
     /// Marks open letters discarded; says how many.

@@ -61,6 +61,13 @@ pub(crate) fn tally(results: &[RowResult]) -> [i64; 8] {
     Outcome::ALL.map(|outcome| signed(counts.of(outcome)))
 }
 
+/// How far counts move from one page to the next.
+pub(crate) fn moved(from: [i64; 8], to: [i64; 8]) -> [i64; 8] {
+    let mut moved = to;
+    moved.iter_mut().zip(from).for_each(|(to, from)| *to -= from);
+    moved
+}
+
 /// Counts read back from columns in the order of [`Outcome::ALL`].
 pub(crate) fn counts(
     [verified, written, unchanged, skipped, held, differs, failed, gone]: [i64; 8],

@@ -258,7 +258,7 @@ fn settings(schema: Option<&str>) -> String {
         schema.map(|schema| format!("SET search_path = {};", quote(schema))).unwrap_or_default();
     format!(
         "{search_path} SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SET default_transaction_isolation = 'read committed'; SET TIME ZONE 'UTC';",
+         SET default_transaction_isolation = 'read committed';",
         STATEMENT_TIMEOUT.as_millis(),
         IDLE_IN_TRANSACTION_TIMEOUT.as_millis()
     )

@@ -40,8 +40,8 @@ const CLAIM_BATCHES: &str = "WITH room AS ( \
      ), counted AS ( \
          UPDATE run_progress SET batches_queued = batches_queued + (SELECT count(*) FROM taken) \
          WHERE run_id = $1 AND EXISTS (SELECT 1 FROM taken) \
-     ) SELECT no FROM taken UNION SELECT no FROM batches WHERE run_id = $1 AND state IN ('queued', 'ran') \
-         AND state = 'queued' AND claimed_by = $2 AND touched_at IS NULL ORDER BY no";
+     ) SELECT no FROM taken UNION SELECT no FROM batches WHERE run_id = $1 AND state = 'queued' \
+         AND claimed_by = $2 AND touched_at IS NULL ORDER BY no";
 
 pub(super) async fn claim(
     pool: &Pool,
@@ -112,14 +112,15 @@ pub(super) async fn stale(
             found.push(unit(&row).map_err(Pool::unreadable(operation))?);
         }
     }
-    for row in pool.query(operation, STANDINGS, &[&only, &before]).await? {
-        let standing = standing(&row).map_err(|trouble| match trouble {
-            Trouble::Store(error) => error,
-            Trouble::Postgres(e) => Pool::unreadable(operation)(e),
-            Trouble::Pool(e) => Error::Query { operation, source: e.into() },
-        })?;
-        found.extend(standing.stale_work(before));
-    }
+    let standings: Vec<Standing> = pool
+        .call(operation, async {
+            let client = pool.client().await?;
+            let statement = client.prepare_cached(STANDINGS).await?;
+            let rows = client.query(&statement, &[&only, &before]).await?;
+            rows.iter().map(standing).collect()
+        })
+        .await?;
+    found.extend(standings.iter().filter_map(|run| run.stale_work(before)));
     Ok(oldest(found, limit))
 }
 

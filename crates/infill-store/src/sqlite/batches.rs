@@ -152,10 +152,7 @@ fn save_change(
     let difference = Difference {
         from: &held.state,
         to: change.state.as_str(),
-        outcomes: std::array::from_fn(|i| {
-            let of = |tally: &[i64; 8]| tally.get(i).copied().unwrap_or(0);
-            of(&change.outcomes) - of(&held.outcomes)
-        }),
+        outcomes: stored::moved(held.outcomes, change.outcomes),
         calls: if repeated { 0 } else { change.calls },
         saved_at: Some(change.now),
     };

@@ -199,10 +199,7 @@ fn reopen_batch(
     let difference = Difference {
         from: &held.state,
         to: BatchState::Pending.as_str(),
-        outcomes: std::array::from_fn(|i| {
-            let of = |tally: &[i64; 8]| tally.get(i).copied().unwrap_or(0);
-            of(&outcomes) - of(&held.outcomes)
-        }),
+        outcomes: stored::moved(held.outcomes, outcomes),
         calls: 0,
         saved_at: None,
     };

@@ -31,7 +31,8 @@ pub(super) async fn claim(
         .await
 }
 
-/// The statements of a claim, for one kind of unit.
+/// The statements of a claim, for one kind of unit. SQLite uses a partial index only for a query that repeats the
+/// index's condition word for word.
 struct Claim {
     in_flight: &'static str,
     take: &'static str,
