@@ -112,7 +112,9 @@ pub fn name_records(error: &mut Error, updates: &[Update], complaint: &Complaint
         .filter(|id| sent.contains(id))
         .collect();
     if guilty.is_empty() && error.class == Class::Rejected {
-        guilty = complaint.problems.iter().flat_map(|problem| blamed(updates, problem)).cloned().collect();
+        let problems = &complaint.problems;
+        let times = |problem: &Problem| problems.iter().filter(|other| *other == problem).count();
+        guilty = problems.iter().flat_map(|problem| blamed(updates, problem, times(problem))).cloned().collect();
     }
     if let ([], [only]) = (guilty.as_slice(), updates) {
         guilty.push(only.record.clone());
@@ -124,7 +126,10 @@ pub fn name_records(error: &mut Error, updates: &[Update], complaint: &Complaint
 
 /// The rows whose value of the property is the one that the problem's message names: `V was not one of …`,
 /// `V was not a valid long.` Of several values that fit, the longest is meant.
-fn blamed<'a>(updates: &'a [Update], problem: &Problem) -> Vec<&'a RecordId> {
+///
+/// HubSpot says a problem once for each offending row. When more rows than that carry the value, some of them are innocent,
+/// and nobody is blamed: halving finds out.
+fn blamed<'a>(updates: &'a [Update], problem: &Problem, times_said: usize) -> Vec<&'a RecordId> {
     let Some(property) = problem.property.as_deref() else { return Vec::new() };
     let carriers: Vec<(&RecordId, String)> = updates
         .iter()
@@ -140,7 +145,9 @@ fn blamed<'a>(updates: &'a [Update], problem: &Problem) -> Vec<&'a RecordId> {
     }
     let named = carriers.iter().map(|(_, value)| value).filter(|value| names(&problem.message, value));
     let Some(longest) = named.max_by_key(|value| value.len()) else { return Vec::new() };
-    carriers.iter().filter(|(_, value)| value == longest).map(|(record, _)| *record).collect()
+    let suspects: Vec<&RecordId> =
+        carriers.iter().filter(|(_, value)| value == longest).map(|(record, _)| *record).collect();
+    if suspects.len() > times_said { Vec::new() } else { suspects }
 }
 
 /// Whether a message names a value as the offending one.

@@ -110,13 +110,25 @@ fn an_internal_error_says_nothing_against_its_row() {
 }
 
 #[test]
-fn a_whole_refusal_names_every_row_with_the_offending_value() {
-    let error = refused(&three("lifecyclestage", ["leed", "lead", "leed"]), 400, body!("400_invalid_option"));
-    assert_eq!((error.class, ids(&error.records)), (Class::Rejected, vec!["101", "103"]));
+fn a_whole_refusal_names_the_row_with_the_offending_value() {
+    let error = refused(&three("lifecyclestage", ["lead", "lead", "leed"]), 400, body!("400_invalid_option"));
+    assert_eq!((error.class, ids(&error.records)), (Class::Rejected, vec!["103"]));
     let error = refused(&three("email", ["a@b.c", "nobody@", "c@d.e"]), 400, body!("400_bad_email"));
     assert_eq!(ids(&error.records), ["102"]);
     let error = refused(&three("numemployees", ["5", "asd000", "7"]), 400, body!("400_only_embedded_frames"));
     assert_eq!(ids(&error.records), ["102"]);
+}
+
+#[test]
+fn an_offending_value_is_said_once_a_row_and_one_that_more_rows_carry_blames_nobody() {
+    let sent = three("lifecyclestage", ["leed", "lead", "leed"]);
+    let said_once = refused(&sent, 400, body!("400_invalid_option"));
+    assert_eq!((said_once.class, ids(&said_once.records)), (Class::Rejected, vec![]));
+    let problem = json!({"code": "INVALID_OPTION", "message": "leed was not one of the allowed options: []",
+        "context": {"propertyName": ["lifecyclestage"]}});
+    let body = json!({"status": "error", "category": "VALIDATION_ERROR", "errors": [problem, problem]});
+    let said_twice = refused(&sent, 400, &body.to_string());
+    assert_eq!(ids(&said_twice.records), ["101", "103"]);
 }
 
 #[test]
