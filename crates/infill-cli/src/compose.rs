@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use infill_broker::Broker;
 use infill_broker::embedded::Embedded;
 use infill_broker::rabbitmq::{self, RabbitMq};
-use infill_broker::Broker;
 use infill_crm::auth::{StaticToken, Tokens};
 use infill_crm::transport::CALL_TIMEOUT;
 use infill_crm::{CallObserver, Crm, Transport, TransportConfig};
@@ -36,7 +36,10 @@ use crate::exit::Usage;
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock; all others are handed a `Clock`")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock; all others are handed a `Clock`"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -118,8 +121,7 @@ impl Parts {
     /// # Errors
     /// As [`Parts::broker`].
     pub(crate) async fn worker_context(&self) -> anyhow::Result<Context> {
-        let settings =
-            Settings { concurrency: self.config.worker.concurrency, ..Settings::default() };
+        let settings = Settings { concurrency: self.config.worker.concurrency, ..Settings::default() };
         Ok(Context::new(
             Arc::clone(&self.store),
             self.broker(Role::Worker).await?,
@@ -156,18 +158,24 @@ impl Parts {
     pub(crate) async fn find_run(&self, wanted: &RunRef) -> anyhow::Result<Run> {
         let run = match wanted {
             RunRef::Id(id) => self.store.run(*id).await?,
-            RunRef::Latest => self.store.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?.into_iter().next(),
+            RunRef::Latest => {
+                self.store.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?.into_iter().next()
+            }
             RunRef::Part(part) => {
                 let all = self.store.runs(&RunFilter::default()).await?;
                 let mut fitting = all.into_iter().filter(|run| wanted.means(run.id));
                 let first = fitting.next();
                 if fitting.next().is_some() {
-                    anyhow::bail!(Usage(format!("several runs begin or end with \"{part}\"; give more characters")));
+                    anyhow::bail!(Usage(format!(
+                        "several runs begin or end with \"{part}\"; give more characters"
+                    )));
                 }
                 first
             }
         };
-        run.ok_or_else(|| Usage(format!("no run \"{wanted}\" in this store; `infill runs` lists them")).into())
+        run.ok_or_else(|| {
+            Usage(format!("no run \"{wanted}\" in this store; `infill runs` lists them")).into()
+        })
     }
 
     /// Answers metrics and health until `stop`, where the configuration says so.
@@ -296,7 +304,7 @@ impl Connections {
             Arc::new(Observed { connection: name.clone(), metrics: self.metrics.clone() });
         match connection.vendor {
             Vendor::HubSpot => {
-                let api_version = connection.api_version.parse().map_err(|error| Usage(format!("{error}")))?;
+                let api_version = connection.api_version.parse().map_err(|error: String| Usage(error))?;
                 let tokens: Arc<dyn Tokens> = match &connection.login {
                     Login::Token(token) => Arc::new(StaticToken::new(token.get()?.clone())),
                     Login::OAuth(oauth) => {

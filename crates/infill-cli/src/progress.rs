@@ -1,9 +1,10 @@
 //! Following a run from the outside: a bar per stage on a terminal, a line per change elsewhere. Progress goes to stderr.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use infill_model::{Clock, RunId, RunState};
 use infill_rules::quota::{Limits, State};
 use infill_store::Store;
@@ -109,7 +110,8 @@ impl View {
             self.say(&format!("  warning: {warning}"));
         }
         self.told_warnings = run.warnings.len();
-        let wait = run.parked.as_ref().map(|parked| format!("  waiting until {}: {}", parked.until, parked.why));
+        let wait =
+            run.parked.as_ref().map(|parked| format!("  waiting until {}: {}", parked.until, parked.why));
         if wait != self.told_wait {
             if let Some(wait) = &wait {
                 self.say(wait);
@@ -120,9 +122,10 @@ impl View {
 
     fn finish(&self) {
         if let Some(bars) = &self.bars {
-            bars.pull.finish_and_clear();
-            bars.write.finish_and_clear();
-            bars.verify.finish_and_clear();
+            // They stay on the screen as they stand: rows and rows/s are part of the result.
+            bars.pull.abandon();
+            bars.write.abandon();
+            bars.verify.abandon();
         }
     }
 }
@@ -131,12 +134,15 @@ impl Bars {
     fn new() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template(
-            "  {prefix:<7} {bar:32.cyan/blue} {pos:>7}/{len:<7} {per_sec:<14} {msg}",
+            "  {prefix:<7} {bar:32.cyan/blue} {pos:>7}/{len:<7} {rate:<13} {msg}",
         )
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = |name: &'static str| {
-            all.add(ProgressBar::new(0).with_style(style.clone()).with_prefix(name))
-        };
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // A rate that cannot be printed is no reason to fail a run.
+            write!(out, "{:.0} rows/s", state.per_sec()).unwrap_or_default();
+        });
+        let bar =
+            |name: &'static str| all.add(ProgressBar::new(0).with_style(style.clone()).with_prefix(name));
         Self { pull: bar("pull"), write: bar("write"), verify: bar("verify"), all }
     }
 
@@ -180,13 +186,17 @@ fn told(from: Option<RunState>, run: &Run) -> Vec<String> {
     let skipped_canary = !matches!(from, Some(RunState::Canary | RunState::Running)) && run.plan.canary > 0;
     if left_canary || (skipped_canary && matches!(run.state, RunState::Running | RunState::Completed)) {
         let canary = u64::from(run.plan.canary).min(progress.rows);
-        lines.push(format!("  canary: the first {canary} rows held, written and read back alone; the rest follows"));
+        lines.push(format!(
+            "  canary: the first {canary} rows held, written and read back alone; the rest follows"
+        ));
     }
     lines.push(match run.state {
         RunState::SourceSync => "  source-sync: listing and freezing ids, reading values".into(),
         RunState::AwaitRows => format!("  await-rows: {} rows arrived", progress.rows),
         RunState::ConfigureChain => "  configure-chain: checking the plan against the live catalog".into(),
-        RunState::Canary => format!("  canary: {} rows go first, alone", u64::from(run.plan.canary).min(progress.rows)),
+        RunState::Canary => {
+            format!("  canary: {} rows go first, alone", u64::from(run.plan.canary).min(progress.rows))
+        }
         RunState::Running => format!("  run and verify: {} rows", progress.rows),
         RunState::Cancelling => "  cancelling: batches in flight are finishing".into(),
         RunState::Completed | RunState::Empty | RunState::Stopped | RunState::Cancelled => {
