@@ -28,6 +28,13 @@ First steps:
   infill rows latest --outcome failed  what did not go well, and why
   infill dead-letters list             what waits for a person";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  infill run plan.yaml              a plan that never verified a row runs on 5 rows
+  infill run plan.yaml --limit 200
+  infill run plan.yaml --all
+  infill run --resume latest";
+
 /// Enriches CRM records in place, and proves it by reading them back.
 #[derive(Debug, Parser)]
 #[command(
@@ -67,8 +74,15 @@ pub(crate) struct Global {
     )]
     pub(crate) log_format: LogFormat,
 
-    /// What is logged, as in "info,infill_crm=debug" [default: warn; info for worker and planner]
-    #[arg(long, global = true, value_name = "FILTER", env = "INFILL_LOG", hide_env_values = true)]
+    /// What is logged, by level and by crate.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "INFILL_LOG",
+        hide_env_values = true,
+        help = "What is logged, as in \"info,infill_crm=debug\" [default: warn; info for worker and planner]"
+    )]
     pub(crate) log: Option<String>,
 }
 
@@ -81,11 +95,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  infill check plan.yaml")]
     Check(Check),
     /// Runs a plan, or goes on with a run that was interrupted
-    #[command(
-        after_help = "Examples:\n  infill run plan.yaml             a plan that never verified a row runs on 5 rows\n  \
-                      infill run plan.yaml --limit 200\n  infill run plan.yaml --all\n  infill run --resume latest",
-        after_long_help = EXIT_CODES
-    )]
+    #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
     Run(Run),
     /// Lists runs, newest first
     Runs(Runs),
@@ -266,10 +276,21 @@ pub(crate) struct LettersShow {
     pub(crate) format: Format,
 }
 
-/// Which letters `retry` and `discard` act on.
+/// `infill dead-letters retry` and `infill dead-letters discard`.
 #[derive(Clone, Debug, ClapArgs)]
-#[group(id = "which", required = true, multiple = true, args = ["ids", "run", "code", "all"])]
 pub(crate) struct LettersSelected {
+    /// Which letters.
+    #[command(flatten)]
+    pub(crate) which: WhichLetters,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// Which letters are meant; all of them only when that is said.
+#[derive(Clone, Debug, ClapArgs)]
+#[group(required = true, multiple = true)]
+pub(crate) struct WhichLetters {
     /// Letters by id
     #[arg(value_name = "ID", conflicts_with_all = ["run", "code", "all"])]
     pub(crate) ids: Vec<i64>,
@@ -282,9 +303,6 @@ pub(crate) struct LettersSelected {
     /// Every open letter
     #[arg(long, conflicts_with_all = ["run", "code"])]
     pub(crate) all: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }
 
 /// `infill lists`.

@@ -2,7 +2,7 @@
 //!
 //! The only crate that names engines and vendors: `args` parses, `config` resolves, `compose` builds, `command`
 //! calls, `render` prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line is for")]
+#![expect(clippy::print_stderr, reason = "progress and errors go to stderr; results go to stdout through `render`")]
 
 mod args;
 mod command;
@@ -47,7 +47,8 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     start_logging(&args.global, &args.command)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(dispatch(args.global, args.command))
 }
 

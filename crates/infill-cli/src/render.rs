@@ -4,7 +4,7 @@
 //! Only tables cut what is wide; JSON and CSV carry every value to the letter.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use anyhow::Context;
@@ -15,6 +15,24 @@ use serde::Serialize;
 
 /// The widest a cell of a table may be, in characters.
 const WIDEST: usize = 60;
+
+/// Prints a line to stdout, as `println!` does. But where the reader of it went away nothing panics: what was begun goes
+/// on, unheard.
+macro_rules! say {
+    ($($line:tt)*) => {
+        $crate::render::print_line(format_args!($($line)*))
+    };
+}
+pub(crate) use say;
+
+/// What [`say!`] does.
+pub(crate) fn print_line(line: fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        tracing::warn!(error = %error, "a line was not printed");
+    }
+}
 
 /// Prints a table to stdout; the first row is its head. Columns of nothing but numbers stand to the right.
 pub(crate) fn print_table(rows: &[Vec<String>]) -> anyhow::Result<()> {

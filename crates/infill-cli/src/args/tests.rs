@@ -61,6 +61,7 @@ fn what_makes_no_sense_is_refused() {
         ("infill rows latest --outcome faild", ErrorKind::InvalidValue),
         ("infill rows latest --format xml", ErrorKind::InvalidValue),
         ("infill dead-letters retry", ErrorKind::MissingRequiredArgument),
+        ("infill dead-letters retry --yes", ErrorKind::MissingRequiredArgument),
         ("infill dead-letters discard 17 --all", ErrorKind::ArgumentConflict),
         ("infill sim hubspot --limit gold", ErrorKind::ValueValidation),
         ("infill sim hubspot --faults oops", ErrorKind::ValueValidation),

@@ -4,6 +4,7 @@ use crate::args;
 use crate::command::run::{look, read_plan, report};
 use crate::compose::Parts;
 use crate::exit::Exit;
+use crate::render::say;
 
 /// Checks the text, the chain, and what the plan names in the live account.
 pub(crate) async fn check(parts: &Parts, args: &args::Check) -> anyhow::Result<Exit> {
@@ -13,7 +14,7 @@ pub(crate) async fn check(parts: &Parts, args: &args::Check) -> anyhow::Result<E
     match args.format {
         args::Format::Table => {
             report(parts, &plan, &found, cap);
-            println!("{}: no fault found", args.plan.display());
+            say!("{}: no fault found", args.plan.display());
         }
         args::Format::Json => {
             let properties: Vec<&str> =
@@ -25,7 +26,7 @@ pub(crate) async fn check(parts: &Parts, args: &args::Check) -> anyhow::Result<E
                 "writes": properties,
                 "faults": [],
             });
-            println!("{checked:#}");
+            say!("{checked:#}");
         }
     }
     Ok(Exit::Well)

@@ -137,11 +137,11 @@ impl Act {
 }
 
 async fn act(parts: &Parts, args: &args::LettersSelected, act: Act) -> anyhow::Result<Exit> {
-    let run = match &args.run {
+    let run = match &args.which.run {
         Some(run) => Some(parts.find_run(run).await?.id),
         None => None,
     };
-    let filters = filters(&args.ids, run, args.code.as_deref());
+    let filters = filters(&args.which.ids, run, args.which.code.as_deref());
     let store = parts.store.as_ref();
     let mut n_letters = 0_u64;
     for filter in &filters {
