@@ -135,6 +135,11 @@ impl Auth {
         self.refresh.clear();
     }
 
+    /// Makes a refresh token good, as installing the app again does.
+    pub(crate) fn install(&mut self, refresh_token: &str) {
+        self.refresh.insert(refresh_token.to_owned());
+    }
+
     /// Changes how long access tokens live from now on.
     pub(crate) fn set_ttl(&mut self, ttl: Duration) {
         self.app.token_ttl = ttl;

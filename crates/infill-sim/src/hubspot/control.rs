@@ -313,6 +313,11 @@ impl Control {
         self.0.auth().revoke_refresh_tokens();
     }
 
+    /// Installs the OAuth app again: this refresh token is good from now on.
+    pub fn install_app(&self, refresh_token: &str) {
+        self.0.auth().install(refresh_token);
+    }
+
     /// Changes how long OAuth access tokens live that are granted from now on.
     pub fn set_token_ttl(&self, ttl: Duration) {
         self.0.auth().set_ttl(ttl);
