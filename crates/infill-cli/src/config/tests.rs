@@ -295,3 +295,29 @@ fn reader_and_schema_know_the_same_keys() {
         assert_eq!(described, known);
     }
 }
+
+/// The guide that is held to the code.
+const GUIDE: &str = include_str!("../../../../docs/configuration.md");
+
+#[test]
+fn the_guide_has_every_key_and_its_files_are_configurations() {
+    let keys = [
+        read::ENGINE_KEYS,
+        read::STORE_KEYS,
+        read::BROKER_KEYS,
+        read::WORKER_KEYS,
+        read::PLANNER_KEYS,
+        read::SERVER_KEYS,
+        read::CONNECTION_KEYS,
+        read::OAUTH_KEYS,
+    ];
+    for key in keys.into_iter().flatten() {
+        assert!(GUIDE.contains(&format!("`{key}`")), "{key}");
+    }
+    let files: Vec<&str> =
+        GUIDE.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    assert_eq!(files.len(), 3);
+    for file in files {
+        assert!(resolved(file, &[]).is_ok(), "{file}\n{}", said(file, &[]));
+    }
+}

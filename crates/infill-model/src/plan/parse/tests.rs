@@ -240,6 +240,32 @@ fn reader_and_schema_know_the_same_keys() {
     }
 }
 
+/// The guide that is held to the code.
+const GUIDE: &str = include_str!("../../../../../docs/plan.md");
+
+#[test]
+fn the_guide_has_every_key_and_its_plans_are_plans() {
+    let keys = [
+        PLAN_KEYS,
+        SOURCE_KEYS,
+        ACTION_KEYS,
+        RUN_IF_KEYS,
+        GROUP_KEYS,
+        CONDITION_KEYS,
+        WRITEBACK_KEYS,
+        PROPERTY_KEYS,
+    ];
+    for key in keys.into_iter().flatten() {
+        assert!(GUIDE.contains(&format!("`{key}`")) || GUIDE.contains(&format!("`{key}: ")), "{key}");
+    }
+    let plans: Vec<&str> =
+        GUIDE.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    assert_eq!(plans.len(), 3);
+    for plan in plans {
+        assert!(parse(plan, "plan.yaml").is_ok(), "{plan}\n{:?}", parse(plan, "plan.yaml"));
+    }
+}
+
 fn any_plan() -> impl Strategy<Value = Plan> {
     let text = || "[^\\s\\p{Cc}][^\\p{Cc}]{0,12}";
     let value =
