@@ -2,6 +2,7 @@
 
 use infill_broker::DeadLettered;
 use infill_crm::Refusal;
+use infill_model::outcome::Counts;
 use infill_model::row::{Cause, RowState};
 use infill_model::{Class, Outcome, Row, RowResult, RunId, Stage, Timestamp};
 use infill_store::store::NewLetter;
@@ -27,18 +28,19 @@ pub(crate) fn fail(result: &mut RowResult, cause: Cause) {
     result.cause = Some(cause);
 }
 
-/// The letters of the rows that failed since `before` was taken: those that are failed now and were not then.
+/// The letters of the rows that failed since [`outcomes`] gave `before`: those that are failed now and were not then.
 pub(crate) fn new_letters(
     stage: Stage,
     rows: &[Row],
-    was_failed: &[bool],
+    before: &[Option<Outcome>],
     results: &[RowResult],
 ) -> Vec<NewLetter> {
     rows.iter()
         .zip(results)
         .enumerate()
         .filter(|(i, (_, result))| {
-            result.outcome() == Some(Outcome::Failed) && !was_failed.get(*i).copied().unwrap_or(false)
+            let is_failed = |outcome: Option<Outcome>| outcome == Some(Outcome::Failed);
+            is_failed(result.outcome()) && !is_failed(before.get(*i).copied().flatten())
         })
         .filter_map(|(_, (row, result))| {
             Some(NewLetter {
@@ -52,9 +54,16 @@ pub(crate) fn new_letters(
         .collect()
 }
 
-/// Which rows have failed already.
-pub(crate) fn failed(results: &[RowResult]) -> Vec<bool> {
-    results.iter().map(|result| result.outcome() == Some(Outcome::Failed)).collect()
+/// How each row stands.
+pub(crate) fn outcomes(results: &[RowResult]) -> Vec<Option<Outcome>> {
+    results.iter().map(RowResult::outcome).collect()
+}
+
+/// The rows that settled since [`outcomes`] gave `before`.
+pub(crate) fn newly_settled(before: &[Option<Outcome>], results: &[RowResult]) -> Counts {
+    let was_settled = before.iter().map(Option::is_some).chain(std::iter::repeat(false));
+    let fresh = results.iter().zip(was_settled).filter(|(_, was_settled)| !was_settled);
+    fresh.filter_map(|(result, _)| result.outcome()).collect()
 }
 
 /// Tells subscribers of the dead-letter queue. Before the store is told, so that a crash between the two tells

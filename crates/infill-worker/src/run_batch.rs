@@ -17,7 +17,7 @@ use infill_rules::intend::intend;
 use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, Run, Saved};
 
 use crate::context::{CompiledChain, Context};
-use crate::letter::{announce, fail, failed, new_letters, rejected};
+use crate::letter::{announce, fail, new_letters, newly_settled, outcomes, rejected};
 use crate::meter::take_calls;
 use crate::verdict::{Failure, Verdict};
 use crate::write::{Writing, positions, settle_gone};
@@ -57,17 +57,23 @@ pub async fn run_batch(
         Leased::Yours(batch) => batch,
         Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
     };
-    match batch.state {
-        BatchState::Settled => return Ok(Verdict::Complete),
-        BatchState::Ran => return Ok(Verdict::Then(Work::Verify { batch: no })),
-        BatchState::Pending | BatchState::Queued => {}
+    let done_before = match batch.state {
+        BatchState::Settled => Some(Verdict::Complete),
+        BatchState::Ran => Some(Verdict::Then(Work::Verify { batch: no })),
+        BatchState::Pending | BatchState::Queued => None,
+    };
+    if let Some(verdict) = done_before {
+        let_go(context, run, &batch, &lease).await?;
+        return Ok(verdict);
     }
     let crm = context.connections.crm(&run.plan.connection).await?;
     context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
     let chain = context.chain(run)?;
     let Batch { rows, results, pulled_at, .. } = batch;
     let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };
-    let was_failed = failed(&results);
+    let before = outcomes(&results);
+    // Whoever had it before may have written some of it already.
+    let was_begun = results.iter().any(|result| result.state == RowState::Intended);
     let rows = Arc::new(rows);
 
     if results.iter().any(|result| result.state == RowState::Pending) {
@@ -90,10 +96,10 @@ pub async fn run_batch(
 
     let mut writing =
         Writing { crm: crm.as_ref(), compiled: &compiled, rows: &rows, results: &mut results, now };
-    let wrote = write(&mut writing, pulled_at, coming, context.clock.now()).await;
+    let wrote = write(&mut writing, pulled_at, was_begun, context.clock.now()).await;
     settle_unread(&mut results, &rows, &compiled, no, run.plan.canary > 0, run.progress.rows);
 
-    let letters = new_letters(Stage::Run, &rows, &was_failed, &results);
+    let letters = new_letters(Stage::Run, &rows, &before, &results);
     announce(context, run.id, &letters).await?;
     let state = state_of(&results);
     let save = BatchSave {
@@ -105,6 +111,9 @@ pub async fn run_batch(
         now: context.clock.now(),
     };
     let saved = context.store.save_batch(run.id, no, &lease, &save).await?;
+    if matches!(saved, Saved::Yes(_)) {
+        context.metrics.counts_settled(&newly_settled(&before, &results));
+    }
     wrote?;
     Ok(match (saved, state) {
         (Saved::LeaseLost, _) => Verdict::Drop,
@@ -118,6 +127,21 @@ pub(crate) fn lease(context: &Context, now: Timestamp) -> Lease {
     let until = now.saturating_add(context.settings.lease).unwrap_or(now);
     // Stores keep it in a signed 64-bit column.
     Lease { owner: rand::random::<u64>() >> 1, until }
+}
+
+/// Gives a lease back with the batch as it was: whoever goes on with it must not find it taken.
+pub(crate) async fn let_go(
+    context: &Context,
+    run: &Run,
+    batch: &Batch,
+    lease: &Lease,
+) -> Result<(), Failure> {
+    let Batch { no, state, results, .. } = batch;
+    let now = context.clock.now();
+    let save =
+        BatchSave { results, state: *state, keep_lease: false, letters: &[], calls: take_calls(), now };
+    context.store.save_batch(run.id, *no, lease, &save).await?;
+    Ok(())
 }
 
 /// How far a batch is, by its rows.
@@ -135,13 +159,12 @@ pub(crate) fn state_of(results: &[RowResult]) -> BatchState {
 async fn write(
     writing: &mut Writing<'_>,
     pulled_at: Timestamp,
-    coming: Coming,
+    was_begun: bool,
     now: Timestamp,
 ) -> Result<(), infill_crm::Error> {
     let older_than = writing.compiled.guard_older_than_seconds;
     let is_due = writing.compiled.if_changed == IfChanged::Hold && is_stale(pulled_at, now, older_than);
-    // A batch that comes again may have been written already by whoever had it.
-    if is_due || coming.attempt > 1 || coming.redelivered {
+    if is_due || was_begun {
         let n_guarded = writing.guard().await?;
         tracing::debug!(rows = n_guarded, "targets read again before the write");
     }
@@ -271,11 +294,11 @@ pub async fn give_up(
         return Ok(());
     };
     if batch.state == BatchState::Settled {
-        return Ok(());
+        return let_go(context, run, &batch, &lease).await;
     }
     let mut results = batch.results;
     results.resize_with(batch.rows.len(), RowResult::default);
-    let was_failed = failed(&results);
+    let before = outcomes(&results);
     for result in &mut results {
         let message = match result.state {
             RowState::Settled(_) => continue,
@@ -287,7 +310,7 @@ pub async fn give_up(
         };
         fail(result, Cause { message, ..cause.clone() });
     }
-    let letters = new_letters(stage, &batch.rows, &was_failed, &results);
+    let letters = new_letters(stage, &batch.rows, &before, &results);
     announce(context, run.id, &letters).await?;
     let save = BatchSave {
         results: &results,
@@ -297,7 +320,9 @@ pub async fn give_up(
         calls: take_calls(),
         now,
     };
-    context.store.save_batch(run.id, no, &lease, &save).await?;
+    if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::Yes(_)) {
+        context.metrics.counts_settled(&newly_settled(&before, &results));
+    }
     Ok(())
 }
 

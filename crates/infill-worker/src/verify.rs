@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use infill_model::error::Class;
+use infill_model::message::Work;
 use infill_model::row::{Cause, RowState};
 use infill_model::{BatchNo, Outcome, RecordId, Row, RowResult};
 use infill_rules::compare::differing;
 use infill_store::store::{Batch, BatchSave, BatchState, Leased, Run, Saved};
 
 use crate::context::Context;
+use crate::letter::{newly_settled, outcomes};
 use crate::meter::take_calls;
-use crate::run_batch::{Coming, lease, state_of};
+use crate::run_batch::{Coming, lease, let_go, state_of};
 use crate::verdict::{Failure, Verdict};
 use crate::write::{Looked, positions, read_targets, settle_gone};
 
@@ -30,15 +32,18 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
         Leased::Yours(batch) => batch,
         Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
     };
-    match batch.state {
-        BatchState::Settled => return Ok(Verdict::Complete),
-        BatchState::Pending | BatchState::Queued => {
-            return Ok(Verdict::Then(infill_model::message::Work::Run { batch: no }));
-        }
-        BatchState::Ran => {}
+    let not_its_turn = match batch.state {
+        BatchState::Settled => Some(Verdict::Complete),
+        BatchState::Pending | BatchState::Queued => Some(Verdict::Then(Work::Run { batch: no })),
+        BatchState::Ran => None,
+    };
+    if let Some(verdict) = not_its_turn {
+        let_go(context, run, &batch, &lease).await?;
+        return Ok(verdict);
     }
     let crm = context.connections.crm(&run.plan.connection).await?;
     let Batch { rows, mut results, .. } = batch;
+    let before = outcomes(&results);
     let confirmed = positions(&results, |result| result.state == RowState::Confirmed);
     let ids: Vec<RecordId> =
         confirmed.iter().filter_map(|i| rows.get(*i)).map(|row| row.record.clone()).collect();
@@ -70,6 +75,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
     if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::LeaseLost) {
         return Ok(Verdict::Drop);
     }
+    context.metrics.counts_settled(&newly_settled(&before, &results));
     Ok(match wait {
         Some(wait) if state == BatchState::Ran => Verdict::Retry {
             at: now.saturating_add(*wait).unwrap_or(now),
