@@ -17,15 +17,30 @@ pub(crate) enum Exit {
     CouldNotGoOn,
 }
 
+impl Exit {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::SomeRowsUnwell => 1,
+            Self::Usage => 2,
+            Self::CouldNotGoOn => 3,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Well => 0,
-            Exit::SomeRowsUnwell => 1,
-            Exit::Usage => 2,
-            Exit::CouldNotGoOn => 3,
-        })
+        Self::from(exit.number())
     }
+}
+
+/// Ends the process as it stands, without finishing anything.
+#[expect(
+    clippy::exit,
+    reason = "a person or a supervisor asked twice, and every handler survives being cut off"
+)]
+pub(crate) fn at_once(exit: Exit) -> ! {
+    std::process::exit(exit.number().into())
 }
 
 /// Something a person must change in what was typed or configured; says what and how.

@@ -13,7 +13,8 @@ use crate::compose::Parts;
 use crate::config;
 use crate::exit::Exit;
 use crate::progress::{Followed, exit_of};
-use crate::{render, summary};
+use crate::render::{self, say};
+use crate::summary;
 
 /// Where the demo keeps its files, under the current directory.
 const FOLDER: &str = "infill-demo";
@@ -32,26 +33,26 @@ pub(crate) async fn demo(args: &args::Demo) -> anyhow::Result<Exit> {
     let parts = Parts::open(config::load(Some(&folder.join("infill.toml")))?).await?;
     let n_people = simulator.control().record_ids("contacts")?.len();
 
-    println!("A simulated HubSpot portal is up at {}", simulator.base_url());
-    println!("  {n_people} members of the United States Congress, in the static list 42");
-    println!("  HubSpot's own limits: 190 calls in any 10 s\n");
+    say!("A simulated HubSpot portal is up at {}", simulator.base_url());
+    say!("  {n_people} members of the United States Congress, in the static list 42");
+    say!("  HubSpot's own limits: 190 calls in any 10 s\n");
     let plan = read_plan(&plan_path)?;
-    println!("The plan, {} (edit it and run the demo again):\n", plan_path.display());
+    say!("The plan, {} (edit it and run the demo again):\n", plan_path.display());
     for line in std::fs::read_to_string(&plan_path)?.lines() {
-        println!("    {line}");
+        say!("    {line}");
     }
 
-    println!("\nFirst run: every person is pulled, enriched, written back in place, and read back\n");
+    say!("\nFirst run: every person is pulled, enriched, written back in place, and read back\n");
     let first = once(&parts, &plan, &plan_path).await?;
     let Some(first) = first else { return Ok(Exit::CouldNotGoOn) };
-    println!("\nBefore and after, as the portal has them now:\n");
+    say!("\nBefore and after, as the portal has them now:\n");
     show_changes(&parts, &first).await?;
 
-    println!("\nSecond run of the same plan: nothing is sent, every row has its value already\n");
+    say!("\nSecond run of the same plan: nothing is sent, every row has its value already\n");
     let writes_before = simulator.control().report().writes;
     let Some(second) = once(&parts, &plan, &plan_path).await? else { return Ok(Exit::CouldNotGoOn) };
     let n_writes = simulator.control().report().writes.saturating_sub(writes_before);
-    println!("  the portal's own ledger: {n_writes} writes in this run\n");
+    say!("  the portal's own ledger: {n_writes} writes in this run\n");
 
     say_what_next(&folder, &plan_path, args.keep);
     let exit = if exit_of(&first) == Exit::Well { exit_of(&second) } else { exit_of(&first) };
@@ -99,9 +100,9 @@ async fn once(parts: &Parts, plan: &Plan, plan_path: &Path) -> anyhow::Result<Op
     let found = look(parts, plan, &plan_path.display().to_string()).await?;
     report(parts, plan, &found, None);
     let id = record(parts, plan.clone(), plan.source.max_count).await?;
-    match work_until_end(parts, id).await? {
+    match work_until_end(parts, id, "what was not written yet stays as it was".to_owned()).await? {
         Followed::Ended(run) => {
-            println!();
+            say!("");
             summary::print(parts, &run).await?;
             Ok(Some(*run))
         }
@@ -109,10 +110,7 @@ async fn once(parts: &Parts, plan: &Plan, plan_path: &Path) -> anyhow::Result<Op
             eprintln!("paused: {why}");
             Ok(None)
         }
-        Followed::Interrupted => {
-            eprintln!("interrupted");
-            Ok(None)
-        }
+        Followed::Interrupted => Ok(None),
     }
 }
 
@@ -141,38 +139,43 @@ async fn show_changes(parts: &Parts, run: &Run) -> anyhow::Result<()> {
 }
 
 fn is_hard_to_carry(row: &Row) -> bool {
-    row.inputs.values().map(value::to_text).any(|text| {
-        text.chars().any(|letter| !letter.is_ascii() || matches!(letter, '\'' | '"' | '`'))
-    })
+    row.inputs
+        .values()
+        .map(value::to_text)
+        .any(|text| text.chars().any(|letter| !letter.is_ascii() || matches!(letter, '\'' | '"' | '`')))
 }
 
 fn say_what_next(folder: &Path, plan: &Path, keeps: bool) {
     let config = folder.join("infill.toml");
-    println!("What to type next:");
-    println!("  infill --config {} runs                      both runs", config.display());
-    println!("  infill --config {} rows latest --format csv  every row with its outcome", config.display());
-    println!("  $EDITOR {}; infill demo              change the plan, see what happens", plan.display());
-    println!("  infill schema > plan.schema.json                       completion and checks in your editor");
+    say!("What to type next:");
+    say!("  infill --config {} runs                      both runs", config.display());
+    say!("  infill --config {} rows latest --format csv  every row with its outcome", config.display());
+    say!("  $EDITOR {}; infill demo              change the plan, see what happens", plan.display());
+    say!("  infill schema > plan.schema.json                       completion and checks in your editor");
     if !keeps {
-        println!("  infill demo --keep                                     leave the portal up and look at it");
+        say!(
+            "  infill demo --keep                                     leave the portal up and look at it"
+        );
     }
-    println!("  docs/hubspot.md                                        your own portal: a token and ten lines");
-    println!("(`cargo run --release --` in place of `infill`, if it is not installed)");
+    say!(
+        "  docs/hubspot.md                                        your own portal: a token and ten lines"
+    );
+    say!("(`cargo run --release --` in place of `infill`, if it is not installed)");
 }
 
 async fn keep(parts: &Parts, simulator: &Simulator, run: &Run) -> anyhow::Result<()> {
     let batches = parts.store.batches(run.id, None, 1).await?;
     let record = batches.first().and_then(|batch| batch.rows.first()).map(|row| row.record.to_string());
     let base = simulator.base_url();
-    println!("\nThe portal stays up until Ctrl-C. Look at it:");
+    say!("\nThe portal stays up until Ctrl-C. Look at it:");
     if let Some(record) = record {
-        println!(
+        say!(
             "  curl -H 'Authorization: Bearer {SIM_TOKEN}' \\\n    '{base}/crm/objects/2026-09/contacts/{record}?properties=firstname,phone,hs_cross_account_note'"
         );
     }
-    println!("  curl '{base}/_admin/report'");
+    say!("  curl '{base}/_admin/report'");
     let stop = tokio_util::sync::CancellationToken::new();
-    stop_on_signal(&stop)?;
+    stop_on_signal(&stop, || {})?;
     stop.cancelled().await;
     Ok(())
 }

@@ -13,7 +13,9 @@ use crate::exit::Exit;
 /// Plans until SIGTERM or SIGINT. On the embedded engine it works too: there is nobody else.
 pub(crate) async fn planner(parts: &Parts) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    stop_on_signal(&stop)?;
+    stop_on_signal(&stop, || {
+        tracing::info!("told to stop: what is in hand is finished first, once more ends at once");
+    })?;
     if parts.is_embedded() {
         let crew = Crew::muster(parts, None).await?;
         let pages = parts.serve(Arc::clone(crew.broker()), stop.clone()).await?;

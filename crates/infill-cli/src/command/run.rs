@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args;
 use crate::command::crew::Crew;
 use crate::compose::Parts;
-use crate::exit::{Exit, Faulty, Usage};
+use crate::exit::{self, Exit, Faulty, Usage};
 use crate::progress::{Followed, exit_of, follow};
 use crate::summary;
 
@@ -72,7 +72,11 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
     let id = record(parts, plan, cap).await?;
     eprintln!("run {id}");
     if args.detach {
-        let who = if parts.is_embedded() { "`infill worker`, or `infill run --resume`, works" } else { "the workers work" };
+        let who = if parts.is_embedded() {
+            "`infill worker`, or `infill run --resume`, works"
+        } else {
+            "the workers work"
+        };
         eprintln!("  recorded; {who} on it; `infill show {id}` tells how far it is");
         return Ok(Exit::Well);
     }
@@ -104,7 +108,10 @@ pub(crate) async fn look(parts: &Parts, plan: &Plan, file: &str) -> anyhow::Resu
 /// Prints what the pre-flight found.
 pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<u64>) {
     eprintln!("pre-flight of \"{}\"", plan.name);
-    eprintln!("  account     {} ({}), time zone {}", found.account.label, plan.connection, found.account.time_zone);
+    eprintln!(
+        "  account     {} ({}), time zone {}",
+        found.account.label, plan.connection, found.account.time_zone
+    );
     let size = found.slice.size.map_or_else(|| "size not told".to_owned(), |size| format!("{size} records"));
     eprintln!("  slice       {}, {size}", found.slice.label);
     for target in &found.targets {
@@ -125,7 +132,8 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
     });
     let pull = rows.div_ceil(sizes.id_page.max(1).into()) + rows.div_ceil(sizes.read_batch.max(1).into());
     let today = cost.calls_left_today.map(|left| format!(" of {left} left today")).unwrap_or_default();
-    let time = cost.seconds.filter(|seconds| *seconds > 0).map(|s| format!(", at least {s} s by the burst limit"));
+    let time =
+        cost.seconds.filter(|seconds| *seconds > 0).map(|s| format!(", at least {s} s by the burst limit"));
     eprintln!("  forecast    at most {} calls{today}{}", cost.calls + pull, time.unwrap_or_default());
 }
 
@@ -146,8 +154,14 @@ async fn go_on(parts: &Parts, run: &Run) -> anyhow::Result<Exit> {
 
 /// Does the work (embedded) or watches others do it (distributed), until the run ends. Gives the exit code.
 pub(crate) async fn work_and_follow(parts: &Parts, id: RunId) -> anyhow::Result<Exit> {
-    let run = work_until_end(parts, id).await?;
-    match run {
+    let hint = if parts.is_embedded() {
+        format!("`infill run --resume {id}` goes on where it stopped")
+    } else {
+        format!(
+            "the workers go on with it; `infill show {id}` tells how far it is, `infill cancel {id}` stops it"
+        )
+    };
+    match work_until_end(parts, id, hint).await? {
         Followed::Ended(run) => {
             summary::print(parts, &run).await?;
             Ok(exit_of(&run))
@@ -158,18 +172,19 @@ pub(crate) async fn work_and_follow(parts: &Parts, id: RunId) -> anyhow::Result<
             eprintln!("  mend the login, then `infill run --resume {id}`; no row was lost");
             Ok(Exit::CouldNotGoOn)
         }
-        Followed::Interrupted => {
-            eprintln!("interrupted; `infill run --resume {id}` goes on where it stopped");
-            Ok(Exit::CouldNotGoOn)
-        }
+        Followed::Interrupted => Ok(Exit::CouldNotGoOn),
     }
 }
 
-/// As [`work_and_follow`], without the summary.
-pub(crate) async fn work_until_end(parts: &Parts, id: RunId) -> anyhow::Result<Followed> {
+/// As [`work_and_follow`], without the summary. Whoever interrupts is told the hint, before what is in hand is finished: they
+/// may not wait for that.
+pub(crate) async fn work_until_end(parts: &Parts, id: RunId, hint: String) -> anyhow::Result<Followed> {
     let stop = CancellationToken::new();
-    stop_on_signal(&stop)?;
+    let _unwatched = stop.clone().drop_guard();
     let crew = if parts.is_embedded() { Some(Crew::muster(parts, Some(id)).await?) } else { None };
+    let finishing =
+        if crew.is_some() { "; what is in hand is finished first, once more ends at once" } else { "" };
+    stop_on_signal(&stop, move || eprintln!("interrupted{finishing}\n  {hint}"))?;
     let run = parts.store.run(id).await?.context("the run just recorded is not in the store")?;
     let limits = parts.connections.limits(&run.plan.connection);
     let followed = follow(parts.store.as_ref(), parts.clock.as_ref(), &limits, id, &stop).await;
@@ -179,17 +194,31 @@ pub(crate) async fn work_until_end(parts: &Parts, id: RunId) -> anyhow::Result<F
     followed
 }
 
-/// Cancels `stop` on SIGINT and SIGTERM; a second one ends the process at once.
-pub(crate) fn stop_on_signal(stop: &CancellationToken) -> anyhow::Result<()> {
+/// Says so and cancels `stop` on SIGINT and SIGTERM; a second one ends the process at once. What it held then comes again, as
+/// after a crash.
+pub(crate) fn stop_on_signal(
+    stop: &CancellationToken,
+    say: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stop = stop.clone();
     tokio::spawn(async move {
+        let mut signalled = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            // Nobody waits for a signal any more.
+            () = stop.cancelled() => return,
+            () = signalled() => {}
         }
+        say();
         stop.cancel();
+        signalled().await;
+        exit::at_once(Exit::CouldNotGoOn);
     });
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::exit::{Exit, Usage};
 pub(crate) async fn sim(args: args::Sim) -> anyhow::Result<Exit> {
     let args::Sim::HubSpot(args) = args;
     let stop = CancellationToken::new();
-    stop_on_signal(&stop)?;
+    stop_on_signal(&stop, || ())?;
     let simulator = hubspot::start(config(args)).await.map_err(|source| {
         anyhow::Error::new(source).context(Usage("start the simulated portal".to_owned()))
     })?;

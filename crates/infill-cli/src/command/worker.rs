@@ -13,7 +13,9 @@ use crate::exit::Exit;
 /// Works until SIGTERM or SIGINT, then drains. On the embedded engine it plans too: there is nobody else.
 pub(crate) async fn worker(parts: &Parts) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    stop_on_signal(&stop)?;
+    stop_on_signal(&stop, || {
+        tracing::info!("told to stop: what is in hand is finished first, once more ends at once");
+    })?;
     if parts.is_embedded() {
         let crew = Crew::muster(parts, None).await?;
         let pages = parts.serve(Arc::clone(crew.broker()), stop.clone()).await?;
