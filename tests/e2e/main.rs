@@ -12,6 +12,7 @@
     reason = "tests end at the first thing that is not as it should be"
 )]
 
+mod crash;
 mod happy;
 mod lost_answers;
 mod plans;

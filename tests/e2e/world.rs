@@ -1,6 +1,8 @@
 //! A world of its own for each test: a simulated portal, a folder with plan and configuration, a store, and on the distributed
 //! pair a planner and workers as real processes.
 
+mod process;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
