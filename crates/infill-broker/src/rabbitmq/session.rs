@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use lapin::options::{BasicRejectOptions, ConfirmSelectOptions};
@@ -29,7 +30,7 @@ pub(super) struct Session {
     /// Why the broker takes no messages, while it does not.
     blocked: watch::Sender<Option<String>>,
     dropped_tx: mpsc::UnboundedSender<Acker>,
-    /// Whether the broker confirmed or delivered anything; only then do rebuilds start over with short delays.
+    /// Whether the broker confirmed a publish or took an acknowledgement; then rebuilds start over with short delays.
     is_proven: AtomicBool,
 }
 
@@ -156,8 +157,8 @@ impl Session {
     }
 
     /// Ends both connections, politely if the broker listens.
-    pub(super) async fn close(&self, timeouts: &Timeouts) {
-        futures::join!(self.publish.close(timeouts.close), self.consume.close(timeouts.close));
+    pub(super) async fn close(&self, limit: Duration) {
+        futures::join!(self.publish.close(limit), self.consume.close(limit));
     }
 }
 

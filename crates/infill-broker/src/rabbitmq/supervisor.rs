@@ -7,7 +7,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use infill_telemetry::chain;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
@@ -21,6 +21,9 @@ const MIN_DELAY: Duration = Duration::from_millis(200);
 
 /// The longest delay before jitter: how late a healed broker may be noticed.
 const MAX_DELAY: Duration = Duration::from_secs(15);
+
+/// How long a session that was lost may take to say goodbye. Mostly nobody listens any more, and the next one is waited for.
+const LOST_CLOSE: Duration = Duration::from_millis(200);
 
 /// What publishers, consumers and the supervisor of one [`RabbitMq`](super::RabbitMq) share.
 #[derive(Debug)]
@@ -128,16 +131,19 @@ pub(super) async fn supervise(shared: Arc<Shared>, first: (Arc<Session>, Ears)) 
     let mut delays = delays();
     let mut current = Some(first);
     while let Some((session, ears)) = current.take() {
+        let opened_at = Instant::now();
         session.mind(ears, &shared.closing, &timeouts).await;
         if shared.closing.is_cancelled() {
             shared.link.send_replace(Link::Closed);
+            session.close(timeouts.close).await;
         } else {
             let fault = session.fault().unwrap_or(Fault::Ended);
             tracing::warn!(broker = shared.address, error = %chain(&fault), "broker session lost");
             shared.link.send_replace(Link::Down(fault));
+            session.close(timeouts.close.min(LOST_CLOSE)).await;
         }
-        session.close(&timeouts).await;
-        if session.is_proven() {
+        // A session that opens and fails at once, again and again, must not be rebuilt in a hurry.
+        if session.is_proven() || opened_at.elapsed() > MAX_DELAY {
             delays = self::delays();
         }
         current = rebuild(&shared, &mut delays).await;
