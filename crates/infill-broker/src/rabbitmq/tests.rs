@@ -214,6 +214,25 @@ async fn a_subscriber_of_its_own_gets_a_copy_of_each_dead_letter() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_is_taken_whole_and_once() {
+    in_a_world::<Rabbit>(async |world| {
+        let letter = DeadLettered {
+            stage: Stage::Run,
+            run: Some(message(1).run),
+            record: Some("4711".into()),
+            class: Class::Rejected,
+            code: "INVALID_OPTION".to_owned(),
+            message: "\u{201c}gold\u{201d} is no option".to_owned(),
+            body: b"as it came".to_vec(),
+        };
+        world.broker.publish_dead_letter(&letter).await.unwrap();
+        assert_eq!(world.broker.take_dead_letter().await.unwrap(), Some(letter));
+        assert_eq!(world.broker.take_dead_letter().await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_ack_after_the_broker_closed_is_not_taken() {
     in_a_world::<Rabbit>(async |world| {
         world.broker.publish(&message(1), None).await.unwrap();
