@@ -8,6 +8,7 @@
 mod conformance;
 pub mod error;
 mod migrations;
+mod page;
 pub mod postgres;
 pub mod sqlite;
 mod stale;

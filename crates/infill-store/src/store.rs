@@ -105,6 +105,13 @@ pub trait Store: Send + Sync + Debug {
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<(RunId, Work)>, Error>;
+    /// Makes everything a run waits for due at once: whoever looks for stale work finds it in the next round.
+    async fn hasten(&self, run: RunId) -> Result<(), Error> {
+        for (run, work) in self.stale_work(Some(run), Timestamp::MAX, u32::MAX).await? {
+            self.touch(run, &work, Timestamp::UNIX_EPOCH).await?;
+        }
+        Ok(())
+    }
     /// Runs in [`RunState::Running`] that have pending batches and room in their window.
     async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error>;
     /// Forgets every lease of a run: its holders are known to be dead.

@@ -1,6 +1,4 @@
-//! How values are kept, whatever the engine: one JSON text per value or page, counters as signed 64-bit numbers.
-//!
-//! Pages are text, not one tuple per row: a hundred rows cost one write.
+//! How values are kept, whatever the engine: JSON as text, counters as signed 64-bit numbers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::page;
 use crate::store::{Batch, BatchState, Letter, LetterStatus, Listing, NewLetter, Parked, Progress, Run};
 
 /// The columns of [`Tally`] and the two beside it, in the order both engines read them.
@@ -33,6 +32,16 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> 
 /// Reads a value back.
 pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, run: RunId, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|e| Error::Corrupt { what, run, source: e.into() })
+}
+
+/// Reads a source page.
+pub(crate) fn source_page(run: RunId, text: &str) -> Result<Vec<Row>, Error> {
+    page::read_rows(text).map_err(|e| Error::Corrupt { what: "a source page", run, source: e.into() })
+}
+
+/// Reads a result page.
+pub(crate) fn result_page(run: RunId, text: &str) -> Result<Vec<RowResult>, Error> {
+    page::read_results(text).map_err(|e| Error::Corrupt { what: "a result page", run, source: e.into() })
 }
 
 /// A number as databases have them; numbers of ours stay far below the bound.
@@ -199,8 +208,8 @@ impl StoredBatch {
         Ok(Batch {
             no: BatchNo(small(self.no)),
             state: batch_state(run, &self.state)?,
-            rows: decode("a source page", run, &self.source)?,
-            results: decode("a result page", run, &self.results)?,
+            rows: source_page(run, &self.source)?,
+            results: result_page(run, &self.results)?,
             pulled_at: self.pulled_at,
         })
     }

@@ -10,8 +10,8 @@ use tokio_postgres::Client;
 
 use super::values::{at, lease, result};
 use super::{Engine, World, on_postgres};
+use crate::page::write_results;
 use crate::store::{BatchState, Leased, UnitKind};
-use crate::stored::encode;
 
 /// Does `work`, which must run into what `holder` has changed; lets it go on once it waits. Gives a moment when it
 /// still waited, by the server's clock, and what came of it.
@@ -44,7 +44,7 @@ async fn a_lease_gets_the_pages_saved_while_it_waited() {
     on_postgres(async |world: &World| {
         let run = world.running(1, 1).await;
         let results = [result(RowState::Intended), result(RowState::Settled(Outcome::Skipped))];
-        let page = encode(&results).unwrap();
+        let page = write_results(&results).unwrap();
         let holder =
             holder(world, &format!("UPDATE batches SET state = 'ran', results = '{page}' WHERE no = 0"))
                 .await;

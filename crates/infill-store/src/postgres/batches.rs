@@ -6,8 +6,9 @@ use tokio_postgres::Row;
 use super::pool::Pool;
 use super::runs::tally;
 use crate::error::Error;
+use crate::page::write_results;
 use crate::store::{Batch, BatchSave, Lease, Leased, Saved};
-use crate::stored::{self, LetterColumns, StoredBatch, encode, progress_columns, signed};
+use crate::stored::{self, LetterColumns, StoredBatch, progress_columns, signed};
 
 pub(super) async fn break_leases(pool: &Pool, run: RunId) -> Result<(), Error> {
     // In order, so that two of these cannot each hold what the other waits for.
@@ -90,7 +91,7 @@ pub(super) async fn save(
     lease: Lease,
     save: &BatchSave<'_>,
 ) -> Result<Saved, Error> {
-    let results = encode(save.results)?;
+    let results = write_results(save.results)?;
     let until = save.keep_lease.then_some(lease.until);
     let [verified, written, unchanged, skipped, held, differs, failed, gone] = stored::tally(save.results);
     let LetterColumns { records, codes, letters } = LetterColumns::new(save.letters)?;

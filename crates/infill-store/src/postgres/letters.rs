@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use deadpool_postgres::Transaction;
-use infill_model::{BatchNo, RecordId, Row, RowResult, RunId, Timestamp};
+use infill_model::{BatchNo, RecordId, RowResult, RunId, Timestamp};
 
 use super::pool::{Pool, Trouble};
 use super::runs::id;
 use crate::error::Error;
+use crate::page::write_results;
 use crate::store::{Letter, LetterFilter};
-use crate::stored::{self, StoredLetter, decode, encode, reopen_rows, unsigned};
+use crate::stored::{self, StoredLetter, reopen_rows, result_page, source_page, unsigned};
 
 /// The condition of a filter over parameters 1 to 4.
 macro_rules! matches_filter {
@@ -116,8 +117,8 @@ async fn reopen_in(
     let move_run = "UPDATE runs SET state = 'running', cause = NULL, parked_until = NULL, parked_why = NULL, \
                     ended_at = NULL, touched_at = $2 WHERE id = $1";
     transaction.execute(move_run, &[&id, &now]).await?;
-    let rows: Vec<Row> = decode("a source page", run, pages.try_get(0)?)?;
-    let mut results: Vec<RowResult> = decode("a result page", run, pages.try_get(1)?)?;
+    let rows = source_page(run, pages.try_get(0)?)?;
+    let mut results = result_page(run, pages.try_get(1)?)?;
     let reopened = reopen_rows(&rows, &mut results, &records);
     reopen_batch(transaction, run, batch, &results).await?;
     Ok(reopened)
@@ -153,7 +154,7 @@ async fn reopen_batch(
             &[
                 &run.as_uuid(),
                 &i64::from(batch.0),
-                &encode(results)?,
+                &write_results(results)?,
                 &verified,
                 &written,
                 &unchanged,

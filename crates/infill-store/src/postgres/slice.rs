@@ -6,6 +6,7 @@ use infill_model::{ChunkNo, RunId, Timestamp};
 use super::pool::Pool;
 use super::runs::{found, must_exist, progress, tally};
 use crate::error::Error;
+use crate::page::write_rows;
 use crate::store::{Chunk, ListingStep, NewBatch, Progress};
 use crate::stored::{decode, encode, len, progress_columns, signed};
 
@@ -58,7 +59,7 @@ pub(super) async fn store_chunk(
 ) -> Result<Progress, Error> {
     let numbers: Vec<i64> = batches.iter().map(|batch| i64::from(batch.no.0)).collect();
     let lengths: Vec<i64> = batches.iter().map(|batch| signed(len(&batch.rows))).collect();
-    let pages: Vec<String> = batches.iter().map(|batch| encode(&batch.rows)).collect::<Result<_, _>>()?;
+    let pages: Vec<String> = batches.iter().map(|batch| write_rows(&batch.rows)).collect::<Result<_, _>>()?;
     let pulled_at: Vec<Timestamp> = batches.iter().map(|batch| batch.pulled_at).collect();
     let (n_rows, n_batches) = (lengths.iter().sum::<i64>(), signed(len(batches)));
     let sql = concat!(

@@ -7,8 +7,9 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::connections::{Commit, Connections, Trouble, micros, moment};
 use super::runs::tally;
 use crate::error::Error;
+use crate::page::write_results;
 use crate::store::{Batch, BatchSave, BatchState, Lease, Leased, Saved};
-use crate::stored::{self, LetterColumns, StoredBatch, encode, progress_columns, signed};
+use crate::stored::{self, LetterColumns, StoredBatch, progress_columns, signed};
 
 pub(super) async fn break_leases(connections: &Connections, run: RunId) -> Result<(), Error> {
     connections
@@ -80,7 +81,7 @@ pub(super) async fn save(
 ) -> Result<Saved, Error> {
     let change = Change {
         state: save.state,
-        results: encode(save.results)?,
+        results: write_results(save.results)?,
         outcomes: stored::tally(save.results),
         keep_lease: save.keep_lease,
         letters: LetterColumns::new(save.letters)?,

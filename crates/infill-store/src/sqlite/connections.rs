@@ -65,8 +65,14 @@ pub(super) struct Connections {
 
 /// Connections of one kind, each used by one caller at a time; callers queue in the order they came.
 struct Lane {
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Opened>>>,
     permits: Arc<Semaphore>,
+}
+
+/// A connection, and what its commits survive as it is set.
+struct Opened {
+    connection: Connection,
+    commit: Commit,
 }
 
 impl Lane {
@@ -96,7 +102,7 @@ impl Connections {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Error> {
-        self.on(&self.readers, operation, move |connection| work(connection)).await
+        self.on(&self.readers, operation, move |opened| work(&opened.connection)).await
     }
 
     /// Writes, in one transaction that starts with the right to write.
@@ -106,12 +112,15 @@ impl Connections {
         commit: Commit,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Error> {
-        self.on(&self.writer, operation, move |connection| {
-            // SQLite refuses to change this within a transaction.
-            connection.execute_batch(match commit {
-                Commit::Durable => "PRAGMA synchronous = FULL",
-                Commit::Ordered => "PRAGMA synchronous = NORMAL",
-            })?;
+        self.on(&self.writer, operation, move |Opened { connection, commit: set }| {
+            if *set != commit {
+                // SQLite refuses to change this within a transaction.
+                connection.execute_batch(match commit {
+                    Commit::Durable => "PRAGMA synchronous = FULL",
+                    Commit::Ordered => "PRAGMA synchronous = NORMAL",
+                })?;
+                *set = commit;
+            }
             let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
             let out = work(&transaction)?;
             transaction.commit()?;
@@ -124,7 +133,7 @@ impl Connections {
         &self,
         lane: &Lane,
         operation: &'static str,
-        work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&mut Opened) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Error> {
         let closed = |source| Error::Query { operation, source };
         let permit = Arc::clone(&lane.permits).acquire_owned().await.map_err(|e| closed(e.into()))?;
@@ -132,13 +141,15 @@ impl Connections {
             (Arc::clone(&lane.idle), Arc::clone(&self.path), Arc::clone(&self.address));
         let used = tokio::task::spawn_blocking(move || {
             let spare = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let outcome = spare.map_or_else(|| connect(&path), Ok).map_err(Trouble::Sqlite).and_then(
-                |mut connection| {
-                    let outcome = work(&mut connection);
-                    idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-                    outcome
-                },
+            let opened = spare.map_or_else(
+                || connect(&path).map(|connection| Opened { connection, commit: Commit::Ordered }),
+                Ok,
             );
+            let outcome = opened.map_err(Trouble::Sqlite).and_then(|mut opened| {
+                let outcome = work(&mut opened);
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
+                outcome
+            });
             drop(permit);
             outcome
         });
@@ -153,7 +164,7 @@ impl fmt::Debug for Connections {
     }
 }
 
-/// Opens a connection to a file that exists.
+/// Opens a connection to a file that exists; its commits are [`Commit::Ordered`].
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -161,7 +172,8 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // `fullfsync` matters on macOS alone, where a plain sync leaves data in the drive's cache.
     connection.execute_batch(&format!(
-        "PRAGMA foreign_keys = ON; PRAGMA fullfsync = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA fullfsync = ON; \
+         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
     ))?;
     Ok(connection)
 }

@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 
-use infill_model::{BatchNo, RecordId, Row, RowResult, RunId, Timestamp};
+use infill_model::{BatchNo, RecordId, RunId, Timestamp};
 use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 
 use super::batches::{Difference, Held};
 use super::connections::{Commit, Connections, Trouble, micros, moment};
 use super::runs::id;
 use crate::error::Error;
+use crate::page::write_results;
 use crate::store::{BatchState, Letter, LetterFilter};
-use crate::stored::{self, StoredLetter, decode, encode, reopen_rows, unsigned};
+use crate::stored::{self, StoredLetter, reopen_rows, result_page, source_page, unsigned};
 
 /// The condition of a filter over parameters 1 to 4.
 macro_rules! matches_filter {
@@ -179,8 +180,8 @@ fn reopen_batch(
              LEFT JOIN result_pages r ON r.batch_id = b.id WHERE run_id = ?1 AND no = ?2",
         )?
         .query_row(params![key, batch.0], |row| Ok((Held::read(row)?, row.get(11)?, row.get(12)?)))?;
-    let rows: Vec<Row> = decode("a source page", run, &source)?;
-    let mut results: Vec<RowResult> = decode("a result page", run, &results)?;
+    let rows = source_page(run, &source)?;
+    let mut results = result_page(run, &results)?;
     let reopened = reopen_rows(&rows, &mut results, records);
     let outcomes = stored::tally(&results);
     let [verified, written, unchanged, skipped, held_back, differs, failed, gone] = outcomes;
@@ -195,7 +196,7 @@ fn reopen_batch(
         ])?;
     store
         .prepare_cached("UPDATE result_pages SET page = ?2 WHERE batch_id = ?1")?
-        .execute(params![held.id, encode(&results)?])?;
+        .execute(params![held.id, write_results(&results)?])?;
     let difference = Difference {
         from: &held.state,
         to: BatchState::Pending.as_str(),

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::connections::{Commit, Connections, Trouble, micros};
 use super::runs::{found, read_progress};
 use crate::error::Error;
+use crate::page::write_rows;
 use crate::store::{Chunk, ListingStep, NewBatch, Progress};
 use crate::stored::{decode, encode, len, signed};
 
@@ -86,7 +87,7 @@ pub(super) async fn store_chunk(
         Ok::<_, Error>(Encoded {
             no: batch.no.0,
             n_rows: signed(len(&batch.rows)),
-            page: encode(&batch.rows)?,
+            page: write_rows(&batch.rows)?,
             pulled_at: micros(batch.pulled_at),
         })
     };

@@ -1,0 +1,391 @@
+//! The text of a page. Rows of a batch have the same properties and cells of the same actions, so names stand once per
+//! page and rows refer to them: about half the bytes of one object per row.
+//!
+//! ```text
+//! source page: [[[name, …], …], [[record, inputs' names, [value, …], before's names, [value, …], gone], …]]
+//! result page: [[[name, …], …], [kind of cell, …],
+//!               [[state, wanted's names, [value, …], [[kind, [output, …], error], …], rest], …]]
+//! ```
+//!
+//! Lists of names and kinds are referred to by place. A missing property is another list of names, so absent, null and
+//! the empty string stay apart. An empty array is an empty page.
+
+use std::borrow::Cow;
+
+use infill_model::row::{Cause, Gone, RowState};
+use infill_model::{
+    ActionId, Cell, CellError, CellStatus, Properties, PropertyName, RecordId, Row, RowResult, Value,
+};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::error::Error;
+
+/// Why a page cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("not a page")]
+    Json(#[from] serde_json::Error),
+    #[error("a row refers to names or cells that the page does not have")]
+    Reference,
+    #[error("a row is in no known state: {0}")]
+    State(String),
+}
+
+/// The text of a source page.
+pub(crate) fn write_rows(rows: &[Row]) -> Result<String, Error> {
+    let mut names = Names::default();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let (inputs, before) = (names.place(&row.inputs), names.place(&row.before));
+            (&row.record, inputs, Values(&row.inputs), before, Values(&row.before), &row.gone)
+        })
+        .collect();
+    written(&(names.0, rows))
+}
+
+/// The rows of a source page.
+pub(crate) fn read_rows(text: &str) -> Result<Vec<Row>, Unreadable> {
+    let SourcePage(names, rows) = serde_json::from_str(text)?;
+    let row = |SourceRow(record, inputs, input_values, before, before_values, gone): SourceRow<'_>| {
+        Ok(Row {
+            record: RecordId::from(&*record),
+            inputs: properties(&names, inputs, input_values)?,
+            before: properties(&names, before, before_values)?,
+            gone,
+        })
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// The text of a result page.
+pub(crate) fn write_results(results: &[RowResult]) -> Result<String, Error> {
+    let (mut names, mut kinds) = (Names::default(), Kinds::default());
+    let rows: Vec<_> = results
+        .iter()
+        .map(|result| {
+            let cells: Vec<_> =
+                result.cells.iter().map(|cell| (kinds.place(cell), Outputs(cell), &cell.error)).collect();
+            let rest = Rest::of(result);
+            (state_word(result.state), names.place(&result.wanted), Values(&result.wanted), cells, rest)
+        })
+        .collect();
+    written(&(names.0, kinds.0, rows))
+}
+
+/// The results of a result page.
+pub(crate) fn read_results(text: &str) -> Result<Vec<RowResult>, Unreadable> {
+    let ResultPage(names, kinds, rows) = serde_json::from_str(text)?;
+    let result = |ResultRow(state, wanted, values, cells, rest): ResultRow<'_>| {
+        let rest = rest.unwrap_or_default();
+        Ok(RowResult {
+            cells: cells.into_iter().map(|cell| cell.read(&kinds)).collect::<Result<_, _>>()?,
+            wanted: properties(&names, wanted, values)?,
+            state: read_state(&state)?,
+            cause: rest.cause.map(Cow::into_owned),
+            found: rest.found.into_owned(),
+            survivor: rest.survivor.map(Cow::into_owned),
+        })
+    };
+    rows.into_iter().map(result).collect()
+}
+
+fn written(page: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(page).map_err(|e| Error::Query { operation: "write a page", source: e.into() })
+}
+
+#[derive(Deserialize)]
+struct SourcePage<'a>(#[serde(default)] Vec<Vec<PropertyName>>, #[serde(default, borrow)] Vec<SourceRow<'a>>);
+
+#[derive(Deserialize)]
+struct SourceRow<'a>(#[serde(borrow)] Cow<'a, str>, usize, Vec<Value>, usize, Vec<Value>, Option<Gone>);
+
+#[derive(Deserialize)]
+struct ResultPage<'a>(
+    #[serde(default)] Vec<Vec<PropertyName>>,
+    #[serde(default)] Vec<Kind<'static>>,
+    #[serde(default, borrow)] Vec<ResultRow<'a>>,
+);
+
+#[derive(Deserialize)]
+struct ResultRow<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    usize,
+    Vec<Value>,
+    Vec<ResultCell>,
+    Option<Rest<'static>>,
+);
+
+#[derive(Deserialize)]
+struct ResultCell(usize, Vec<Value>, Option<CellError>);
+
+impl ResultCell {
+    fn read(self, kinds: &[Kind<'_>]) -> Result<Cell, Unreadable> {
+        let Self(kind, values, error) = self;
+        let kind = kinds.get(kind).filter(|kind| kind.outputs.len() == values.len());
+        let kind = kind.ok_or(Unreadable::Reference)?;
+        let outputs = kind.outputs.iter().map(|name| name.to_string()).zip(values).collect();
+        Ok(Cell { action: kind.action.clone().into_owned(), status: kind.status, outputs, error })
+    }
+}
+
+/// Distinct lists of property names, in the order they were met.
+#[derive(Default)]
+struct Names<'a>(Vec<Vec<&'a PropertyName>>);
+
+impl<'a> Names<'a> {
+    /// Where the names of these properties stand.
+    fn place(&mut self, properties: &'a Properties) -> usize {
+        let known = self.0.iter().position(|names| names.iter().copied().eq(properties.keys()));
+        known.unwrap_or_else(|| {
+            self.0.push(properties.keys().collect());
+            self.0.len().saturating_sub(1)
+        })
+    }
+}
+
+/// What cells of one action that ended alike have in common.
+#[derive(Serialize, Deserialize)]
+struct Kind<'a> {
+    action: Cow<'a, ActionId>,
+    status: CellStatus,
+    outputs: Vec<Cow<'a, str>>,
+}
+
+/// Distinct kinds of cells, in the order they were met.
+#[derive(Default)]
+struct Kinds<'a>(Vec<Kind<'a>>);
+
+impl<'a> Kinds<'a> {
+    /// Where the kind of this cell stands.
+    fn place(&mut self, cell: &'a Cell) -> usize {
+        let outputs = || cell.outputs.keys().map(String::as_str);
+        let known = self.0.iter().position(|kind| {
+            kind.status == cell.status
+                && *kind.action == cell.action
+                && kind.outputs.iter().map(|name| &**name).eq(outputs())
+        });
+        known.unwrap_or_else(|| {
+            self.0.push(Kind {
+                action: Cow::Borrowed(&cell.action),
+                status: cell.status,
+                outputs: outputs().map(Cow::Borrowed).collect(),
+            });
+            self.0.len().saturating_sub(1)
+        })
+    }
+}
+
+/// The values of properties, without the names.
+struct Values<'a>(&'a Properties);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.values())
+    }
+}
+
+/// The outputs of a cell, without the names.
+struct Outputs<'a>(&'a Cell);
+
+impl Serialize for Outputs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.outputs.values())
+    }
+}
+
+/// What few results have.
+#[derive(Default, Serialize, Deserialize)]
+struct Rest<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<Cow<'a, Cause>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    found: Cow<'a, Properties>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    survivor: Option<Cow<'a, RecordId>>,
+}
+
+impl<'a> Rest<'a> {
+    fn of(result: &'a RowResult) -> Option<Self> {
+        let RowResult { cause, found, survivor, .. } = result;
+        (cause.is_some() || survivor.is_some() || !found.is_empty()).then(|| Self {
+            cause: cause.as_ref().map(Cow::Borrowed),
+            found: Cow::Borrowed(found),
+            survivor: survivor.as_ref().map(Cow::Borrowed),
+        })
+    }
+}
+
+fn is_empty(properties: &Properties) -> bool {
+    properties.is_empty()
+}
+
+/// Names and values together again.
+fn properties(
+    names: &[Vec<PropertyName>],
+    place: usize,
+    values: Vec<Value>,
+) -> Result<Properties, Unreadable> {
+    let names = names.get(place).filter(|names| names.len() == values.len());
+    let mut properties = Properties::new();
+    // Few and in order already: cheaper one by one than sorted and built in bulk, as `collect` would.
+    for (name, value) in names.ok_or(Unreadable::Reference)?.iter().zip(values) {
+        properties.insert(name.clone(), value);
+    }
+    Ok(properties)
+}
+
+/// A state as one word: its own, or the outcome of a settled row.
+const fn state_word(state: RowState) -> &'static str {
+    match state {
+        RowState::Pending => "pending",
+        RowState::Intended => "intended",
+        RowState::Confirmed => "confirmed",
+        RowState::Settled(outcome) => outcome.as_str(),
+    }
+}
+
+fn read_state(word: &str) -> Result<RowState, Unreadable> {
+    match word {
+        "pending" => Ok(RowState::Pending),
+        "intended" => Ok(RowState::Intended),
+        "confirmed" => Ok(RowState::Confirmed),
+        outcome => outcome.parse().map(RowState::Settled).map_err(Unreadable::State),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use infill_model::Outcome;
+    use infill_model::error::Class;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+            Just(json!({ "a": [1, null, "\u{0}"] })),
+        ]
+    }
+
+    fn some_properties() -> impl Strategy<Value = Properties> {
+        prop::collection::btree_map("[abc\"\u{0}]{1,2}".prop_map(PropertyName::from), value(), 0..4)
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let gone = prop::option::of(prop::option::of(".{0,3}".prop_map(RecordId::from)));
+        (".{0,6}", some_properties(), some_properties(), gone).prop_map(|(record, inputs, before, gone)| {
+            Row { record: record.into(), inputs, before, gone: gone.map(|survivor| Gone { survivor }) }
+        })
+    }
+
+    fn cell() -> impl Strategy<Value = Cell> {
+        let status = prop::sample::select(vec![CellStatus::Complete, CellStatus::Failed, CellStatus::Queued]);
+        let error = prop::option::of((".{0,3}", ".{0,3}"));
+        let outputs = prop::collection::btree_map("[xy]", value(), 0..3);
+        ("[ab]", status, outputs, error).prop_map(|(action, status, outputs, error)| Cell {
+            action: action.into(),
+            status,
+            outputs: outputs.into_iter().collect(),
+            error: error.map(|(code, message)| CellError { code, message }),
+        })
+    }
+
+    fn state() -> impl Strategy<Value = RowState> {
+        let outcomes = Outcome::ALL.into_iter().map(RowState::Settled);
+        let states = [RowState::Pending, RowState::Intended, RowState::Confirmed];
+        prop::sample::select(states.into_iter().chain(outcomes).collect::<Vec<_>>())
+    }
+
+    fn result() -> impl Strategy<Value = RowResult> {
+        let cause = prop::option::of(".{0,4}".prop_map(|message| Cause {
+            class: Class::Rejected,
+            code: "x".to_owned(),
+            message,
+            property: None,
+            correlation_id: Some("y".to_owned()),
+            at: None,
+        }));
+        let survivor = prop::option::of(".{0,3}".prop_map(RecordId::from));
+        let cells = prop::collection::vec(cell(), 0..3);
+        (cells, some_properties(), state(), cause, some_properties(), survivor).prop_map(
+            |(cells, wanted, state, cause, found, survivor)| RowResult {
+                cells,
+                wanted,
+                state,
+                cause,
+                found,
+                survivor,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn any_rows_are_read_as_written(rows in prop::collection::vec(row(), 0..6)) {
+            prop_assert_eq!(read_rows(&write_rows(&rows).unwrap()).unwrap(), rows);
+        }
+
+        #[test]
+        fn any_results_are_read_as_written(results in prop::collection::vec(result(), 0..6)) {
+            prop_assert_eq!(read_results(&write_results(&results).unwrap()).unwrap(), results);
+        }
+    }
+
+    #[test]
+    fn the_stored_form_is_pinned() {
+        let row = |id: &str, phone: Value| Row {
+            record: id.into(),
+            inputs: [("firstname".into(), json!("Zoë")), ("phone".into(), phone)].into(),
+            before: [("note".into(), json!(null))].into(),
+            gone: None,
+        };
+        let gone = Row { gone: Some(Gone { survivor: None }), ..row("9", json!("")) };
+        assert_eq!(
+            write_rows(&[row("7", json!("1")), gone]).unwrap(),
+            r#"[[["firstname","phone"],["note"]],[["7",0,["Zoë","1"],1,[null],null],["9",0,["Zoë",""],1,[null],{"survivor":null}]]]"#
+        );
+        let cell = Cell {
+            action: "greet".into(),
+            status: CellStatus::Complete,
+            outputs: [("text".to_owned(), json!("Hi"))].into_iter().collect(),
+            error: None,
+        };
+        let intended = RowResult {
+            cells: vec![cell],
+            wanted: [("note".into(), json!("Hi"))].into(),
+            state: RowState::Intended,
+            ..RowResult::default()
+        };
+        let gone = RowResult {
+            state: RowState::Settled(Outcome::Gone),
+            survivor: Some("8".into()),
+            ..RowResult::default()
+        };
+        assert_eq!(
+            write_results(&[intended, gone]).unwrap(),
+            r#"[[["note"],[]],[{"action":"greet","status":"complete","outputs":["text"]}],[["intended",0,["Hi"],[[0,["Hi"],null]],null],["gone",1,[],[],{"survivor":"8"}]]]"#
+        );
+    }
+
+    #[test]
+    fn an_empty_array_is_an_empty_page() {
+        assert!(read_rows("[]").unwrap().is_empty() && read_results("[]").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_page_is_told_from_a_good_one() {
+        assert!(matches!(read_rows("{"), Err(Unreadable::Json(_))));
+        assert!(matches!(read_rows(r#"[[],[["7",0,[],0,[],null]]]"#), Err(Unreadable::Reference)));
+        assert!(matches!(
+            read_results(r#"[[["a"]],[],[["pending",0,[],[],null]]]"#),
+            Err(Unreadable::Reference)
+        ));
+        assert!(matches!(read_results(r#"[[[]],[],[["lost",0,[],[],null]]]"#), Err(Unreadable::State(_))));
+    }
+}
