@@ -1,5 +1,5 @@
 //! The text of a page. Rows of a batch have the same properties and cells of the same actions, so names stand once per
-//! page and rows refer to them: about half the bytes of one object per row.
+//! page and rows refer to them: some two fifths fewer bytes than one object per row.
 //!
 //! ```text
 //! source page: [[[name, …], …], [[record, inputs' names, [value, …], before's names, [value, …], gone], …]]
