@@ -1,6 +1,8 @@
-//! Cancelling a run: nothing new is claimed, batches in flight finish, and no row is left in limbo.
+//! Cancelling a run: nothing new is claimed, batches in flight finish, and no row is left in limbo. What waits for its turn, for the
+//! day's budget or for a mended login does not keep the run: it is looked at once more, now.
 
 use infill_model::row::Cause;
+use infill_model::run::CANCELLED_BY_HAND;
 use infill_model::{Class, RunId, RunState, Timestamp};
 use infill_store::Store;
 
@@ -13,7 +15,7 @@ use crate::error::Error;
 pub async fn cancel(store: &dyn Store, run: RunId, now: Timestamp) -> Result<bool, Error> {
     let cause = Cause {
         class: Class::Configuration,
-        code: "cancelled".into(),
+        code: CANCELLED_BY_HAND.into(),
         message: "cancelled by hand; rows that had not begun were not touched".into(),
         property: None,
         correlation_id: None,
@@ -24,5 +26,9 @@ pub async fn cancel(store: &dyn Store, run: RunId, now: Timestamp) -> Result<boo
         return Ok(true);
     }
     let writing = [RunState::Canary, RunState::Running];
-    Ok(store.move_run(run, &writing, RunState::Cancelling, Some(&cause), now).await?)
+    if !store.move_run(run, &writing, RunState::Cancelling, Some(&cause), now).await? {
+        return Ok(false);
+    }
+    store.hasten(run).await?;
+    Ok(true)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use infill_broker::Broker;
 use infill_model::message::Work;
-use infill_model::{BatchNo, Clock, RunId, Stage, StageMessage, Timestamp};
+use infill_model::{BatchNo, Clock, RunId, RunState, Stage, StageMessage, Timestamp};
 use infill_store::Store;
 use infill_store::store::{RunFilter, UnitKind};
 use infill_telemetry::{Heartbeat, Metrics, OpenRuns, chain};
@@ -124,7 +124,9 @@ impl Planner {
     async fn feed(&self, run: RunId, now: Timestamp) -> Result<u64, Error> {
         let Some(stored) = self.store.run(run).await? else { return Ok(0) };
         let claimant = format!("planner:{}", now.as_millisecond());
-        let batches = self.store.claim(run, UnitKind::Batch, &claimant, stored.in_flight, now).await?;
+        // The canary goes alone.
+        let window = if stored.state == RunState::Canary { 1 } else { stored.in_flight };
+        let batches = self.store.claim(run, UnitKind::Batch, &claimant, window, now).await?;
         for no in &batches {
             let work = Work::Run { batch: BatchNo(*no) };
             self.broker.publish(&StageMessage::first(run, work, now), None).await?;

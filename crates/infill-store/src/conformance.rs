@@ -185,6 +185,7 @@ on_both_engines! {
         a_letter_comes_with_the_save_that_failed_the_row,
         reopened_rows_are_pending_and_the_run_goes_on,
         a_row_that_fails_again_adds_an_attempt_to_its_letter,
+        a_run_stopped_by_its_canary_goes_back_to_it,
         letters_of_a_cancelled_run_stay_closed,
         letters_are_filtered_counted_and_discarded;
     connections:

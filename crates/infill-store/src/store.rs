@@ -112,7 +112,8 @@ pub trait Store: Send + Sync + Debug {
         }
         Ok(())
     }
-    /// Runs in [`RunState::Running`] that have pending batches and room in their window.
+    /// Runs in [`RunState::Running`] that have pending batches and room in their window, and those in
+    /// [`RunState::Canary`] whose canary nobody claimed.
     async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error>;
     /// Forgets every lease of a run: its holders are known to be dead.
     async fn break_leases(&self, run: RunId) -> Result<(), Error>;
@@ -158,7 +159,8 @@ pub trait Store: Send + Sync + Debug {
     /// How many there are.
     async fn count_letters(&self, filter: &LetterFilter) -> Result<u64, Error>;
     /// Reopens the rows of these letters (all open, all of one run and batch): rows become pending, the batch pending, the run
-    /// [`RunState::Running`] again, the letters retried. Says how many rows. Only a run that is running, completed or
+    /// [`RunState::Running`] again (or [`RunState::Canary`], when it was stopped before anything but batch 0 was begun: the rest
+    /// must not follow a canary that never held), the letters retried. Says how many rows. Only a run that is running, completed or
     /// stopped can be reopened; in any other state nothing changes and the answer is 0. Whoever holds the batch loses
     /// its lease.
     async fn reopen(&self, run: RunId, batch: BatchNo, letters: &[i64], now: Timestamp)

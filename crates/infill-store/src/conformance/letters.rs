@@ -79,6 +79,21 @@ pub(super) async fn a_row_that_fails_again_adds_an_attempt_to_its_letter(world: 
     assert_eq!(stored.letter.cause.code, "READ_ONLY");
 }
 
+pub(super) async fn a_run_stopped_by_its_canary_goes_back_to_it(world: &World) {
+    let store = &world.store;
+    let run = world.run_with_batches(1, 2).await;
+    store.move_run(run, &[RunState::SourceSync], RunState::Canary, None, at(90)).await.unwrap();
+    store.claim(run, UnitKind::Batch, "configure", 1, at(95)).await.unwrap();
+    world.settle(run, 0, &[Outcome::Verified, Outcome::Failed], &[letter("0-1", "INVALID_OPTION")]).await;
+    let id = ids(world, &LetterFilter { run: Some(run), ..LetterFilter::default() }).await[0];
+    store.move_run(run, &[RunState::Canary], RunState::Stopped, None, at(120)).await.unwrap();
+    assert_eq!(store.reopen(run, BatchNo(0), &[id], at(130)).await.unwrap(), 1);
+    assert_eq!(store.run(run).await.unwrap().unwrap().state, RunState::Canary);
+    assert_eq!(store.starved_runs(5).await.unwrap(), [run]);
+    assert_eq!(store.claim(run, UnitKind::Batch, "canary", 1, at(131)).await.unwrap(), [0]);
+    assert_eq!(store.starved_runs(5).await.unwrap(), [], "the rest waits for it");
+}
+
 pub(super) async fn letters_of_a_cancelled_run_stay_closed(world: &World) {
     let store = &world.store;
     let run = run_id(1);

@@ -114,9 +114,11 @@ async fn reopen_in(
         return Ok(0);
     }
 
-    let move_run = "UPDATE runs SET state = 'running', cause = NULL, parked_until = NULL, parked_why = NULL, \
-                    ended_at = NULL, touched_at = $2 WHERE id = $1";
-    transaction.execute(move_run, &[&id, &now]).await?;
+    let move_run = "UPDATE runs SET cause = NULL, parked_until = NULL, parked_why = NULL, ended_at = NULL, \
+                    touched_at = $2, state = CASE WHEN state = 'stopped' AND $3::bigint = 0 AND (\
+                        SELECT batches_queued + batches_ran + batches_settled FROM run_progress \
+                        WHERE run_id = $1) = 1 THEN 'canary' ELSE 'running' END WHERE id = $1";
+    transaction.execute(move_run, &[&id, &now, &no]).await?;
     let rows = source_page(run, pages.try_get(0)?)?;
     let mut results = result_page(run, pages.try_get(1)?)?;
     let reopened = reopen_rows(&rows, &mut results, &records);

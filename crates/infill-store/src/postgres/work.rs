@@ -152,9 +152,9 @@ fn standing(row: &Row) -> Result<Standing, Trouble> {
 pub(super) async fn starved_runs(pool: &Pool, limit: u32) -> Result<Vec<RunId>, Error> {
     let operation = "look for starved runs";
     let sql = "SELECT id FROM runs JOIN run_progress ON run_id = id \
-               WHERE ended_at IS NULL AND state = 'running' \
-               AND batches > batches_queued + batches_ran + batches_settled \
-               AND batches_queued + batches_ran < in_flight ORDER BY saved_at NULLS FIRST, id LIMIT $1";
+               WHERE ended_at IS NULL AND batches > batches_queued + batches_ran + batches_settled \
+               AND ((state = 'running' AND batches_queued + batches_ran < in_flight) \
+                   OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) ORDER BY saved_at NULLS FIRST, id LIMIT $1";
     let rows = pool.query(operation, sql, &[&i64::from(limit)]).await?;
     rows.iter().map(|row| id(row, 0).map_err(Pool::unreadable(operation))).collect()
 }

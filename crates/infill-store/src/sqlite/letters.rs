@@ -128,10 +128,12 @@ pub(super) async fn reopen(
             }
             store
                 .prepare_cached(
-                    "UPDATE runs SET state = 'running', cause = NULL, parked_until = NULL, parked_why = NULL, \
-                     ended_at = NULL, touched_at = ?2 WHERE id = ?1",
+                    "UPDATE runs SET cause = NULL, parked_until = NULL, parked_why = NULL, ended_at = NULL, \
+                     touched_at = ?2, state = CASE WHEN state = 'stopped' AND ?3 = 0 AND (\
+                         SELECT batches_queued + batches_ran + batches_settled FROM run_progress \
+                         WHERE run_id = ?1) = 1 THEN 'canary' ELSE 'running' END WHERE id = ?1",
                 )?
-                .execute(params![key, micros(now)])?;
+                .execute(params![key, micros(now), batch.0])?;
             reopen_batch(store, run, &key, batch, &records)
         })
         .await

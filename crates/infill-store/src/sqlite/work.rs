@@ -195,9 +195,9 @@ pub(super) async fn starved_runs(connections: &Connections, limit: u32) -> Resul
         .read("look for starved runs", move |store| {
             let mut statement = store.prepare_cached(
                 "SELECT id FROM runs JOIN run_progress ON run_id = id \
-                 WHERE ended_at IS NULL AND state = 'running' \
-                 AND batches > batches_queued + batches_ran + batches_settled \
-                 AND batches_queued + batches_ran < in_flight ORDER BY saved_at, id LIMIT ?1",
+                 WHERE ended_at IS NULL AND batches > batches_queued + batches_ran + batches_settled \
+                 AND ((state = 'running' AND batches_queued + batches_ran < in_flight) \
+                     OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) ORDER BY saved_at, id LIMIT ?1",
             )?;
             let runs = statement.query_map([limit], |row| id(row, 0))?;
             Ok(runs.collect::<Result<_, _>>()?)
