@@ -353,6 +353,7 @@ impl infill_worker::Connections for Connections {
     async fn tell_time_zone(&self, connection: &ConnectionName, time_zone: &str) {
         if let Ok(made) = self.made(connection).await {
             made.quota.set_time_zone(time_zone);
+            made.crm.learn_time_zone(time_zone);
         }
     }
 

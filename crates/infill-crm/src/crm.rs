@@ -24,6 +24,10 @@ pub trait Crm: Send + Sync + Debug {
     /// Which account the credentials reach, its time zone and its limits.
     async fn account(&self) -> Result<Account, Error>;
 
+    /// Tells the account's time zone (an IANA name) to a connector that has not asked for it: the vendor may not say any more
+    /// when the day begins anew once it is spent. Not needed by vendors without a day's budget.
+    fn learn_time_zone(&self, _name: &str) {}
+
     /// The vendor's largest sizes.
     fn limits(&self) -> Limits;
 

@@ -322,9 +322,15 @@ impl Verdict {
                 Effect::Read => simply(Class::Conflict),
             },
             423 => Self { wait: Wait::Call(after(now, LOCKED)), ..simply(Class::Transient) },
-            429 => {
-                Self { wait: throttled(request, complaint, answer, zone, now), ..simply(Class::Throttled) }
-            }
+            429 => match throttled(request, complaint, answer, zone, now) {
+                wait @ Wait::Account { .. } => {
+                    let until = "the calls of the day are spent; they start anew at the account's midnight";
+                    Self { wait, ..with(Class::Throttled, &code, until) }
+                }
+                wait @ (Wait::None | Wait::Call(_) | Wait::Meter(_)) => {
+                    Self { wait, ..simply(Class::Throttled) }
+                }
+            },
             477 => {
                 let until = after(now, retry_after(answer).unwrap_or(LONGEST_WAIT));
                 Self {

@@ -419,6 +419,12 @@ impl Crm for HubSpot {
         })
     }
 
+    fn learn_time_zone(&self, name: &str) {
+        if let Ok(zone) = TimeZone::get(name) {
+            self.zone.get_or_init(|| zone);
+        }
+    }
+
     fn limits(&self) -> Limits {
         Limits { id_page: request::MEMBERSHIP_PAGE, read_batch: request::BATCH, write_batch: request::BATCH }
     }

@@ -14,7 +14,7 @@ use crate::property::PropertyDef;
 /// ```text
 /// source-sync ─▶ await-rows ─▶ configure-chain ─▶ canary ─▶ running ─▶ completed
 ///      │              │               │             │          │
-///      └──────────────┴─▶ empty       └─────────────┴──────────┴─▶ stopped | cancelling ─▶ cancelled
+///      └──────────────┴─▶ empty       └─────────────┴──────────┴─▶ cancelling ─▶ cancelled | stopped
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,7 +29,7 @@ pub enum RunState {
     Canary,
     /// The rest is on its way.
     Running,
-    /// Asked to stop; batches in flight are finishing.
+    /// Asked to stop, or met something a person must see to; batches in flight are finishing.
     Cancelling,
     /// Every row settled.
     Completed,
@@ -104,6 +104,10 @@ impl FromStr for RunState {
             .ok_or_else(|| format!("unknown run state \"{text}\""))
     }
 }
+
+/// The code of the cause of a run that a person cancelled. A run being cancelled for another cause ends as
+/// [`RunState::Stopped`].
+pub const CANCELLED_BY_HAND: &str = "cancelled";
 
 /// What `configure-chain` resolved, once, for the whole run. Workers only carry it out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
-//! Cancelling a run: nothing new is claimed, batches in flight finish, and no row is left in limbo. What waits for its turn, for the
-//! day's budget or for a mended login does not keep the run: it is looked at once more, now.
+//! Cancelling a run: nothing new is claimed, batches in flight finish, and no row is left in limbo.
+//!
+//! What waits for another try, for the day's budget or for a mended login does not keep the run: it is looked at once more, now.
 
 use infill_model::row::Cause;
 use infill_model::run::CANCELLED_BY_HAND;

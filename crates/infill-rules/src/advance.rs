@@ -27,6 +27,8 @@ pub struct Standing {
     pub batches_in_flight: u32,
     /// Rows settled, by outcome.
     pub counts: Counts,
+    /// It is being cancelled for a cause that a person must see to, and not because a person asked.
+    pub is_stopping: bool,
 }
 
 /// Everything that can happen to a run.
@@ -64,9 +66,9 @@ pub fn advance(standing: &Standing) -> Option<Effect> {
             Some(Effect::Move(RunState::Completed))
         }
         RunState::Running => Some(Effect::ClaimBatches { canary: false }),
-        RunState::Cancelling => {
-            (standing.batches_in_flight == 0).then_some(Effect::Move(RunState::Cancelled))
-        }
+        RunState::Cancelling if standing.batches_in_flight > 0 => None,
+        RunState::Cancelling if standing.is_stopping => Some(Effect::Move(RunState::Stopped)),
+        RunState::Cancelling => Some(Effect::Move(RunState::Cancelled)),
         RunState::Completed | RunState::Empty | RunState::Stopped | RunState::Cancelled => None,
     }
 }
@@ -87,6 +89,7 @@ mod tests {
             batches_settled: 0,
             batches_in_flight: 0,
             counts: Counts::default(),
+            is_stopping: false,
         }
     }
 
@@ -115,6 +118,8 @@ mod tests {
         assert_eq!(advance(&cancelling), None);
         let drained = Standing { batches_in_flight: 0, ..cancelling };
         assert_eq!(advance(&drained), Some(Effect::Move(RunState::Cancelled)));
+        let stopping = Standing { is_stopping: true, ..drained };
+        assert_eq!(advance(&stopping), Some(Effect::Move(RunState::Stopped)));
     }
 
     proptest! {
@@ -123,7 +128,7 @@ mod tests {
         fn every_run_ends(chunks in 0_u32..4, batches in 1_u32..20, window in 1_u32..5) {
             let mut now = Standing {
                 state: RunState::SourceSync, listed: true, chunks, chunks_read: 0, batches,
-                batches_settled: 0, batches_in_flight: 0, counts: Counts::default(),
+                batches_settled: 0, batches_in_flight: 0, counts: Counts::default(), is_stopping: false,
             };
             for _ in 0..200 {
                 match advance(&now) {

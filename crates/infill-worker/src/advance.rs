@@ -2,6 +2,7 @@
 
 use infill_model::message::Work;
 use infill_model::row::Cause;
+use infill_model::run::CANCELLED_BY_HAND;
 use infill_model::{BatchNo, ChunkNo, RunId, RunState, Stage, StageMessage};
 use infill_rules::advance::{Effect, Standing, advance};
 use infill_store::store::{Run, UnitKind};
@@ -9,19 +10,16 @@ use infill_store::store::{Run, UnitKind};
 use crate::context::Context;
 use crate::verdict::Failure;
 
-/// The states a run may be stopped from.
-pub const UNFINISHED: [RunState; 6] = [
-    RunState::SourceSync,
-    RunState::AwaitRows,
-    RunState::ConfigureChain,
-    RunState::Canary,
-    RunState::Running,
-    RunState::Cancelling,
-];
+/// The states in which a run has written nothing yet.
+const BEFORE_THE_FIRST_WRITE: [RunState; 3] =
+    [RunState::SourceSync, RunState::AwaitRows, RunState::ConfigureChain];
+
+/// The states in which batches may be in flight.
+const WRITING: [RunState; 2] = [RunState::Canary, RunState::Running];
 
 /// Where a run stands.
 #[must_use]
-pub const fn standing(run: &Run) -> Standing {
+pub fn standing(run: &Run) -> Standing {
     let progress = &run.progress;
     Standing {
         state: run.state,
@@ -32,6 +30,7 @@ pub const fn standing(run: &Run) -> Standing {
         batches_settled: progress.batches_settled,
         batches_in_flight: progress.batches_in_flight,
         counts: progress.counts,
+        is_stopping: run.cause.as_ref().is_some_and(|cause| cause.code != CANCELLED_BY_HAND),
     }
 }
 
@@ -46,14 +45,19 @@ pub async fn move_on(context: &Context, mut run: Run, claimant: &str) -> Result<
             None => return Ok(()),
             Some(Effect::Move(to)) => {
                 let now = context.clock.now();
-                context.store.move_run(run.id, &[run.state], to, None, now).await?;
+                let has_moved =
+                    context.store.move_run(run.id, &[run.state], to, run.cause.as_ref(), now).await?;
                 let Some(moved) = context.store.run(run.id).await? else { return Ok(()) };
-                if moved.state.is_final() {
+                if has_moved && moved.state.is_final() {
                     log_end(&moved);
                 }
                 run = moved;
             }
-            Some(Effect::StopForCanary) => return stop(context, &run, &canary_cause(&run)).await,
+            Some(Effect::StopForCanary) => {
+                stop(context, &run, &canary_cause(&run)).await?;
+                let Some(moved) = context.store.run(run.id).await? else { return Ok(()) };
+                run = moved;
+            }
             Some(Effect::Publish(stage)) => return publish_stage(context, run.id, stage).await,
             Some(Effect::ClaimChunks) => {
                 return claim(context, &run, UnitKind::Chunk, claimant, run.in_flight).await;
@@ -66,14 +70,17 @@ pub async fn move_on(context: &Context, mut run: Run, claimant: &str) -> Result<
     }
 }
 
-/// Stops a run for a cause that a person must see to.
+/// Stops a run for a cause that a person must see to. One that is writing ends when its batches in flight have: ask [`move_on`].
 ///
 /// # Errors
 /// When the store fails.
 pub async fn stop(context: &Context, run: &Run, cause: &Cause) -> Result<(), Failure> {
-    let now = context.clock.now();
-    if context.store.move_run(run.id, &UNFINISHED, RunState::Stopped, Some(cause), now).await? {
+    let (store, now) = (&context.store, context.clock.now());
+    if store.move_run(run.id, &BEFORE_THE_FIRST_WRITE, RunState::Stopped, Some(cause), now).await? {
         tracing::error!(run.id = %run.id, error.code = %cause.code, error = %cause.message, "run stopped");
+    } else if store.move_run(run.id, &WRITING, RunState::Cancelling, Some(cause), now).await? {
+        tracing::error!(run.id = %run.id, error.code = %cause.code, error = %cause.message, "run is stopping");
+        store.hasten(run.id).await?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use infill_broker::{DeadLettered, Delivered};
 use infill_model::error::Class;
 use infill_model::message::Work;
-use infill_model::{Stage, StageMessage, Timestamp};
+use infill_model::{RunId, RunState, Stage, StageMessage, Timestamp};
 use infill_store::store::{Parked, Run};
 use infill_telemetry::field::message_span;
 use infill_telemetry::{Handled, chain};
@@ -20,7 +20,8 @@ use tracing::Instrument;
 use crate::advance::{move_on, publish, stop};
 use crate::context::Context;
 use crate::meter::counting;
-use crate::run_batch::{Coming, give_up, run_batch};
+use crate::run_batch::{Coming, run_batch};
+use crate::unfinished::{give_up, wind_up};
 use crate::verdict::{Failure, Verdict, judge};
 use crate::{await_rows, configure_chain, source_sync, verify};
 
@@ -176,6 +177,11 @@ async fn act(context: &Context, message: &StageMessage, redelivered: bool) -> Re
             (verdict, run)
         }
     };
+    if let Verdict::Postpone { at } = verdict {
+        let result = again(context, &message.later(at, context.clock.now()), at).await?;
+        context.metrics.message_handled(stage, result, started.elapsed());
+        return Ok(());
+    }
     if calls > 0
         && let Some(run) = &run
     {
@@ -208,6 +214,11 @@ async fn handle(context: &Context, message: &StageMessage, redelivered: bool) ->
     let postponed = message.not_before.is_some();
     let coming = Coming { attempt: message.attempt, redelivered, postponed };
     let verdict = match message.work {
+        Work::SourceSync { .. } | Work::AwaitRows | Work::ConfigureChain
+            if run.state == RunState::Cancelling =>
+        {
+            Ok(Verdict::Complete)
+        }
         Work::SourceSync { chunk: None } => source_sync::list(context, &run, redelivered).await,
         Work::SourceSync { chunk: Some(chunk) } => source_sync::read_chunk(context, &run, chunk).await,
         Work::AwaitRows => await_rows::await_rows(context, &run, message.attempt).await,
@@ -234,6 +245,7 @@ async fn carry_out(
             Verdict::Wait { until, .. } => {
                 again(context, &message.later(until, context.clock.now()), until).await
             }
+            Verdict::Postpone { at } => again(context, &message.later(at, context.clock.now()), at).await,
             Verdict::Complete
             | Verdict::Then(_)
             | Verdict::Drop
@@ -241,6 +253,14 @@ async fn carry_out(
             | Verdict::Stop { .. } => Ok(Handled::Cancelled),
         };
     };
+    if let Some(batch) = message.work.batch()
+        && let Some(why) = verdict.unfinished()
+        && let Some(run) = context.store.run(run.id).await?
+        && run.state == RunState::Cancelling
+    {
+        wind_up(context, &run, batch, message.work.stage(), &why).await?;
+        return go_on(context, message, run.id).await.map(|()| Handled::Cancelled);
+    }
     match verdict {
         Verdict::Drop => Ok(if run.state.is_final() { Handled::Cancelled } else { Handled::Completed }),
         Verdict::Then(work) => {
@@ -250,10 +270,7 @@ async fn carry_out(
         }
         Verdict::Complete => {
             unpark(context, &run).await?;
-            if let Some(now) = context.store.run(run.id).await? {
-                let claimant = claimant(message, &now);
-                move_on(context, now, &claimant).await?;
-            }
+            go_on(context, message, run.id).await?;
             Ok(Handled::Completed)
         }
         Verdict::Retry { at, cause } => {
@@ -261,6 +278,7 @@ async fn carry_out(
             context.store.touch(run.id, &message.work, at).await?;
             again(context, &message.again(at, context.clock.now()), at).await
         }
+        Verdict::Postpone { at } => again(context, &message.later(at, context.clock.now()), at).await,
         Verdict::Wait { until, why } => {
             context.store.touch(run.id, &message.work, until).await?;
             let now = context.clock.now();
@@ -276,10 +294,7 @@ async fn carry_out(
             match message.work {
                 Work::Run { batch } | Work::Verify { batch } => {
                     give_up(context, &run, batch, message.work.stage(), &cause).await?;
-                    if let Some(now) = context.store.run(run.id).await? {
-                        let claimant = claimant(message, &now);
-                        move_on(context, now, &claimant).await?;
-                    }
+                    go_on(context, message, run.id).await?;
                 }
                 Work::SourceSync { .. } | Work::AwaitRows | Work::ConfigureChain => {
                     stop(context, &run, &cause).await?;
@@ -290,9 +305,20 @@ async fn carry_out(
         Verdict::Stop { cause } => {
             context.metrics.error_met(message.work.stage(), cause.class);
             stop(context, &run, &cause).await?;
+            if let Some(batch) = message.work.batch() {
+                wind_up(context, &run, batch, message.work.stage(), &cause.message).await?;
+                go_on(context, message, run.id).await?;
+            }
             Ok(Handled::Cancelled)
         }
     }
+}
+
+/// Moves the run on from where it stands now.
+async fn go_on(context: &Context, message: &StageMessage, run: RunId) -> Result<(), Failure> {
+    let Some(now) = context.store.run(run).await? else { return Ok(()) };
+    let claimant = claimant(message, &now);
+    move_on(context, now, &claimant).await
 }
 
 /// Publishes a message that comes again.

@@ -213,7 +213,7 @@ impl Quota for StoreQuota {
                     state.observe_remaining(now, midnight, remaining);
                 }
                 if observation.day_spent {
-                    state.spend_day(until.or(midnight).unwrap_or(now));
+                    state.spend_day(midnight.or(until).unwrap_or(now));
                     return 0;
                 }
                 let before = state.cooled_ms();

@@ -11,7 +11,7 @@ use infill_model::error::Class;
 use infill_model::message::Work;
 use infill_model::plan::{IfChanged, Verify};
 use infill_model::row::{Cause, RowState};
-use infill_model::{BatchNo, CompiledRun, Outcome, RecordId, Row, RowResult, Stage, Timestamp};
+use infill_model::{BatchNo, CompiledRun, Outcome, RecordId, Row, RowResult, RunState, Stage, Timestamp};
 use infill_rules::guard::is_stale;
 use infill_rules::intend::intend;
 use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, Run, Saved};
@@ -51,6 +51,10 @@ pub async fn run_batch(
     coming: Coming,
 ) -> Result<Verdict, Failure> {
     let Some(compiled) = run.compiled.clone() else { return Ok(Verdict::Drop) };
+    // Whatever can fail before the batch is ours comes first, so that no lease is left behind.
+    let crm = context.connections.crm(&run.plan.connection).await?;
+    context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
+    let chain = context.chain(run)?;
     let now = context.clock.now();
     let lease = lease(context, now);
     let batch = match context.store.lease_batch(run.id, no, &lease, coming.takes_over(), now).await? {
@@ -60,15 +64,14 @@ pub async fn run_batch(
     let done_before = match batch.state {
         BatchState::Settled => Some(Verdict::Complete),
         BatchState::Ran => Some(Verdict::Then(Work::Verify { batch: no })),
+        // It has not begun, and begins no more.
+        BatchState::Pending if run.state == RunState::Cancelling => Some(Verdict::Complete),
         BatchState::Pending | BatchState::Queued => None,
     };
     if let Some(verdict) = done_before {
         let_go(context, run, &batch, &lease).await?;
         return Ok(verdict);
     }
-    let crm = context.connections.crm(&run.plan.connection).await?;
-    context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
-    let chain = context.chain(run)?;
     let Batch { rows, results, pulled_at, .. } = batch;
     let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };
     let before = outcomes(&results);
@@ -94,9 +97,16 @@ pub async fn run_batch(
         }
     }
 
-    let mut writing =
-        Writing { crm: crm.as_ref(), compiled: &compiled, rows: &rows, results: &mut results, now };
+    let mut writing = Writing {
+        crm: crm.as_ref(),
+        compiled: &compiled,
+        rows: &rows,
+        results: &mut results,
+        now,
+        may_be_sent: was_begun,
+    };
     let wrote = write(&mut writing, pulled_at, was_begun, context.clock.now()).await;
+    writing.forget_unsent();
     settle_unread(&mut results, &rows, &compiled, no, run.plan.canary > 0, run.progress.rows);
 
     let letters = new_letters(Stage::Run, &rows, &before, &results);
@@ -275,55 +285,6 @@ fn is_sampled(record: &RecordId, sample: u64, n_rows: u64) -> bool {
     let mut hasher = DefaultHasher::new();
     record.as_str().hash(&mut hasher);
     hasher.finish() % n_rows.max(1) < sample
-}
-
-/// Fails what is unsettled, each row with a dead letter.
-///
-/// # Errors
-/// As the store and the broker.
-pub async fn give_up(
-    context: &Context,
-    run: &Run,
-    no: BatchNo,
-    stage: Stage,
-    cause: &Cause,
-) -> Result<(), Failure> {
-    let now = context.clock.now();
-    let lease = lease(context, now);
-    let Leased::Yours(batch) = context.store.lease_batch(run.id, no, &lease, true, now).await? else {
-        return Ok(());
-    };
-    if batch.state == BatchState::Settled {
-        return let_go(context, run, &batch, &lease).await;
-    }
-    let mut results = batch.results;
-    results.resize_with(batch.rows.len(), RowResult::default);
-    let before = outcomes(&results);
-    for result in &mut results {
-        let message = match result.state {
-            RowState::Settled(_) => continue,
-            RowState::Pending => format!("not written: {}", cause.message),
-            RowState::Intended => format!("may or may not be written: {}", cause.message),
-            RowState::Confirmed => {
-                format!("the CRM confirmed the write, but it could not be read back: {}", cause.message)
-            }
-        };
-        fail(result, Cause { message, ..cause.clone() });
-    }
-    let letters = new_letters(stage, &batch.rows, &before, &results);
-    announce(context, run.id, &letters).await?;
-    let save = BatchSave {
-        results: &results,
-        state: BatchState::Settled,
-        keep_lease: false,
-        letters: &letters,
-        calls: take_calls(),
-        now,
-    };
-    if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::Yes(_)) {
-        context.metrics.counts_settled(&newly_settled(&before, &results));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@ use infill_rules::retry::RetryPolicy;
 /// How long a message waits before it looks again whether a paused connection was mended.
 pub const PAUSED_RECHECK: Duration = Duration::from_secs(30);
 
+/// How long a message waits at most for a store or a broker to come back. The message's attempts are the CRM's, so the wait does not
+/// grow.
+const POSTPONEMENT: Duration = Duration::from_secs(5);
+
 /// What became of a message. The driver in [`crate::consume`] acts on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -34,6 +38,11 @@ pub enum Verdict {
         /// Why, for a person.
         why: String,
     },
+    /// Store or broker cannot be used, so nothing can be recorded: again later, costs no attempt.
+    Postpone {
+        /// Not before.
+        at: Timestamp,
+    },
     /// Out of attempts, or an answer nobody can read: what is unsettled fails, each row with a dead letter.
     GiveUp {
         /// Why.
@@ -44,6 +53,20 @@ pub enum Verdict {
         /// Why.
         cause: Cause,
     },
+}
+
+impl Verdict {
+    /// Why the work is not finished, for a person; `None` when it is, or is somebody else's.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<String> {
+        match self {
+            Self::Complete | Self::Then(_) | Self::Drop | Self::Postpone { .. } => None,
+            Self::Wait { why, .. } => Some(why.clone()),
+            Self::Retry { cause, .. } | Self::GiveUp { cause } | Self::Stop { cause } => {
+                Some(cause.message.clone())
+            }
+        }
+    }
 }
 
 /// What kept a handler from finishing.
@@ -108,17 +131,7 @@ pub fn judge(failure: &Failure, attempt: u32, policy: &RetryPolicy, now: Timesta
         }
         // Without store or broker nothing can be settled, so nothing is given up either: it waits for them.
         Failure::Store(_) | Failure::Broker(_) | Failure::Engine(_) => {
-            let forever = RetryPolicy { max_attempts: u32::MAX, ..*policy };
-            let delay = forever.delay(attempt, jitter).unwrap_or(policy.cap);
-            let cause = Cause {
-                class: Class::Transient,
-                code: "infrastructure".into(),
-                message: infill_telemetry::chain(failure).to_string(),
-                property: None,
-                correlation_id: None,
-                at: Some(now),
-            };
-            Verdict::Retry { at: after(delay), cause }
+            Verdict::Postpone { at: after(POSTPONEMENT.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))) }
         }
     }
 }
@@ -165,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_is_down_never_costs_a_row() {
+    fn a_store_that_is_down_costs_no_attempt() {
         let failure = Failure::Store(infill_store::Error::Query {
             operation: "save",
             source: Box::new(std::io::Error::other("down")),
         });
         let verdict = judge(&failure, 500, &RetryPolicy::default(), Timestamp::UNIX_EPOCH, 0.5);
-        assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
+        assert!(matches!(verdict, Verdict::Postpone { .. }), "{verdict:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use infill_model::error::Class;
 use infill_model::message::Work;
 use infill_model::row::{Cause, RowState};
-use infill_model::{BatchNo, Outcome, RecordId, Row, RowResult};
+use infill_model::{BatchNo, Outcome, RecordId, Row, RowResult, RunState};
 use infill_rules::compare::differing;
 use infill_store::store::{Batch, BatchSave, BatchState, Leased, Run, Saved};
 
@@ -26,6 +26,8 @@ const LOOKS_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(
 /// As the CRM and the store.
 pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -> Result<Verdict, Failure> {
     let Some(compiled) = run.compiled.clone() else { return Ok(Verdict::Drop) };
+    let crm = context.connections.crm(&run.plan.connection).await?;
+    context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
     let now = context.clock.now();
     let lease = lease(context, now);
     let batch = match context.store.lease_batch(run.id, no, &lease, coming.takes_over(), now).await? {
@@ -34,6 +36,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
     };
     let not_its_turn = match batch.state {
         BatchState::Settled => Some(Verdict::Complete),
+        BatchState::Pending if run.state == RunState::Cancelling => Some(Verdict::Complete),
         BatchState::Pending | BatchState::Queued => Some(Verdict::Then(Work::Run { batch: no })),
         BatchState::Ran => None,
     };
@@ -41,13 +44,18 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
         let_go(context, run, &batch, &lease).await?;
         return Ok(verdict);
     }
-    let crm = context.connections.crm(&run.plan.connection).await?;
+    let confirmed = positions(&batch.results, |result| result.state == RowState::Confirmed);
+    let ids: Vec<RecordId> =
+        confirmed.iter().filter_map(|i| batch.rows.get(*i)).map(|row| row.record.clone()).collect();
+    let mut look = match read_targets(crm.as_ref(), &compiled, &ids).await {
+        Ok(look) => look,
+        Err(error) => {
+            let_go(context, run, &batch, &lease).await?;
+            return Err(error.into());
+        }
+    };
     let Batch { rows, mut results, .. } = batch;
     let before = outcomes(&results);
-    let confirmed = positions(&results, |result| result.state == RowState::Confirmed);
-    let ids: Vec<RecordId> =
-        confirmed.iter().filter_map(|i| rows.get(*i)).map(|row| row.record.clone()).collect();
-    let mut look = read_targets(crm.as_ref(), &compiled, &ids).await?;
     let normalize = |property: &_, value: &_| crm.normalize(property, value);
     let wait = usize::try_from(coming.attempt.saturating_sub(1)).ok().and_then(|look| LOOKS_AFTER.get(look));
     for i in confirmed {

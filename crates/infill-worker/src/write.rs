@@ -21,6 +21,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) rows: &'a [Row],
     pub(crate) results: &'a mut [RowResult],
     pub(crate) now: Timestamp,
+    /// Some intended row may have been sent: by whoever had the batch before, or by a call whose answer was lost.
+    pub(crate) may_be_sent: bool,
 }
 
 impl Writing<'_> {
@@ -105,6 +107,7 @@ impl Writing<'_> {
                             Standing::Unconfirmed => unconfirmed.push(i),
                         }
                     }
+                    self.may_be_sent |= !unconfirmed.is_empty();
                     self.look_for(&unconfirmed).await?;
                 }
                 Err(error) if is_about_rows(error.class) => {
@@ -121,6 +124,7 @@ impl Writing<'_> {
                     if error.delivery == Delivery::Unknown {
                         // The vendor may have committed: what is there now tells. When even that cannot be read, the rows stay
                         // intended and the next attempt looks before it writes.
+                        self.may_be_sent = true;
                         self.look_for(&part).await?;
                     }
                     let is_left = part.iter().any(|i| {
@@ -139,6 +143,16 @@ impl Writing<'_> {
         let message =
             "the CRM answered without confirming every record, and a read shows that they were not written";
         Err(infill_crm::Error::new(Class::Transient, "unconfirmed", message))
+    }
+
+    /// Takes the intent back of rows that were certainly not sent: nobody need wonder about them later.
+    pub(crate) fn forget_unsent(&mut self) {
+        if self.may_be_sent {
+            return;
+        }
+        for i in self.intended() {
+            self.with(i, |result| result.state = RowState::Pending);
+        }
     }
 
     /// Reads back rows whose write is unconfirmed: those that hold our value are confirmed, those that are gone are gone, the

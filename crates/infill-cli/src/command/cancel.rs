@@ -11,15 +11,6 @@ use crate::args;
 use crate::compose::Parts;
 use crate::exit::Exit;
 
-/// The states a run can be asked to stop in.
-const STOPPABLE: [RunState; 5] = [
-    RunState::SourceSync,
-    RunState::AwaitRows,
-    RunState::ConfigureChain,
-    RunState::Canary,
-    RunState::Running,
-];
-
 /// Cancels a run.
 pub(crate) async fn cancel(parts: &Parts, args: &args::Cancel) -> anyhow::Result<Exit> {
     let run = parts.find_run(&args.run).await?;
@@ -35,14 +26,16 @@ async fn ask(store: &dyn Store, run: &Run, now: Timestamp, is_embedded: bool) ->
     } else {
         "the workers end it".to_owned()
     };
-    if store.move_run(id, &STOPPABLE, RunState::Cancelling, None, now).await? {
-        return Ok(format!(
+    let is_asked = infill_planner::cancel::cancel(store, id, now).await?;
+    let state = store.run(id).await?.map_or(run.state, |run| run.state);
+    Ok(if is_asked && state.is_final() {
+        format!("run {id} is cancelled; nothing was sent yet")
+    } else if is_asked {
+        format!(
             "run {id} is being cancelled: batches in flight finish and keep their outcomes, nothing else is \
              sent; {who}"
-        ));
-    }
-    let state = store.run(id).await?.map_or(run.state, |run| run.state);
-    Ok(if state == RunState::Cancelling {
+        )
+    } else if state == RunState::Cancelling {
         format!("run {id} is being cancelled already; {who}")
     } else {
         format!("run {id} has ended already ({state}); nothing to cancel")
@@ -57,6 +50,7 @@ mod tests {
     #[tokio::test]
     async fn asking_twice_changes_nothing_the_second_time() {
         let (store, run) = sample::store_with_rows().await;
+        store.move_run(run.id, &[run.state], RunState::Running, None, sample::now()).await.unwrap();
         let asked = async || ask(&*store, &run, sample::now(), true).await.unwrap();
         assert!(asked().await.contains("is being cancelled: batches in flight finish"));
         assert!(asked().await.contains("is being cancelled already"));
@@ -64,9 +58,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_run_that_has_not_written_yet_is_cancelled_at_once() {
+        let (store, run) = sample::store_with_rows().await;
+        let said = ask(&*store, &run, sample::now(), true).await.unwrap();
+        assert!(said.contains("is cancelled; nothing was sent yet"), "{said}");
+        assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Cancelled);
+    }
+
+    #[tokio::test]
     async fn a_run_that_ended_is_left_alone() {
         let (store, run) = sample::store_with_rows().await;
-        store.move_run(run.id, &STOPPABLE, RunState::Completed, None, sample::now()).await.unwrap();
+        store.move_run(run.id, &[run.state], RunState::Completed, None, sample::now()).await.unwrap();
         let said = ask(&*store, &run, sample::now(), false).await.unwrap();
         assert!(said.contains("has ended already (completed)"), "{said}");
         assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Completed);

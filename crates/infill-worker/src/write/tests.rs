@@ -187,6 +187,7 @@ fn drive(crm: &Crooked, rows: u32, if_changed: IfChanged) -> Vec<RowResult> {
             rows: &rows,
             results: &mut results,
             now: Timestamp::UNIX_EPOCH,
+            may_be_sent: false,
         };
         let done = runtime.block_on(async {
             if attempt > 0 {
@@ -213,6 +214,7 @@ fn a_record_that_a_person_changed_is_held_with_what_was_found() {
         rows: &rows,
         results: &mut results,
         now: Timestamp::UNIX_EPOCH,
+        may_be_sent: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(writing.guard()).unwrap(), 3);

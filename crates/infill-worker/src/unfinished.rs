@@ -1,0 +1,148 @@
+//! Batches that do not finish in the ordinary way: out of attempts, or of a run that is being cancelled. No row is left
+//! in limbo: each ends in an outcome, or was certainly not begun.
+
+use infill_model::error::Class;
+use infill_model::row::{Cause, RowState};
+use infill_model::run::CANCELLED_BY_HAND;
+use infill_model::{BatchNo, Outcome, RecordId, RowResult, Stage};
+use infill_rules::compare::differing;
+use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, Run, Saved};
+
+use crate::context::Context;
+use crate::letter::{announce, fail, new_letters, newly_settled, outcomes};
+use crate::meter::take_calls;
+use crate::run_batch::{lease, let_go};
+use crate::verdict::Failure;
+use crate::write::{Looked, positions, read_targets, settle_gone};
+
+/// Fails what is unsettled, each row with a dead letter.
+///
+/// # Errors
+/// As the store and the broker.
+pub async fn give_up(
+    context: &Context,
+    run: &Run,
+    no: BatchNo,
+    stage: Stage,
+    cause: &Cause,
+) -> Result<(), Failure> {
+    let Some((lease, mut batch)) = take_over(context, run, no).await? else { return Ok(()) };
+    let before = outcomes(&batch.results);
+    for result in &mut batch.results {
+        let message = match result.state {
+            RowState::Settled(_) => continue,
+            RowState::Pending => format!("not written: {}", cause.message),
+            RowState::Intended => format!("may or may not be written: {}", cause.message),
+            RowState::Confirmed => {
+                format!("the CRM confirmed the write, but it could not be read back: {}", cause.message)
+            }
+        };
+        fail(result, Cause { message, ..cause.clone() });
+    }
+    save(context, run, &lease, stage, &batch, &before).await
+}
+
+/// Settles what is known of a batch that a run being cancelled cannot finish now.
+///
+/// What was confirmed was written, what was not sent has not begun. What may have been sent is looked at; only a row of which nobody can know fails.
+///
+/// # Errors
+/// As the store and the broker.
+pub async fn wind_up(
+    context: &Context,
+    run: &Run,
+    no: BatchNo,
+    stage: Stage,
+    why: &str,
+) -> Result<(), Failure> {
+    let Some((lease, mut batch)) = take_over(context, run, no).await? else { return Ok(()) };
+    let before = outcomes(&batch.results);
+    if let Err(failure) = look_at_open_rows(context, run, &mut batch).await {
+        tracing::warn!(batch.no = no.0, error = %infill_telemetry::chain(&failure), "open rows not looked at");
+    }
+    for result in &mut batch.results {
+        match result.state {
+            RowState::Settled(_) | RowState::Pending => {}
+            RowState::Confirmed if result.found.is_empty() => {
+                result.state = RowState::Settled(Outcome::Written);
+            }
+            // A first look has shown another value.
+            RowState::Confirmed => result.state = RowState::Settled(Outcome::Differs),
+            RowState::Intended => fail(
+                result,
+                Cause {
+                    class: Class::Transient,
+                    code: CANCELLED_BY_HAND.into(),
+                    message: format!("may or may not be written: the run ended while this was open: {why}"),
+                    property: None,
+                    correlation_id: None,
+                    at: Some(context.clock.now()),
+                },
+            ),
+        }
+    }
+    save(context, run, &lease, stage, &batch, &before).await
+}
+
+/// Reads the rows that may have been sent: those that hold our value are verified, the others have not begun.
+async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> Result<(), Failure> {
+    let open = positions(&batch.results, |result| result.state == RowState::Intended);
+    let Some(compiled) = run.compiled.as_ref().filter(|_| !open.is_empty()) else { return Ok(()) };
+    let crm = context.connections.crm(&run.plan.connection).await?;
+    let ids: Vec<RecordId> =
+        open.iter().filter_map(|i| batch.rows.get(*i)).map(|row| row.record.clone()).collect();
+    let mut look = read_targets(crm.as_ref(), compiled, &ids).await?;
+    let normalize = |property: &_, value: &_| crm.normalize(property, value);
+    for i in open {
+        let (Some(row), Some(result)) = (batch.rows.get(i), batch.results.get_mut(i)) else { continue };
+        match look.take(&row.record) {
+            Looked::Gone(gone) => settle_gone(result, gone),
+            Looked::Found(found) => {
+                let is_ours = differing(&compiled.targets, &result.wanted, &found, &normalize).is_empty();
+                result.state = if is_ours { RowState::Settled(Outcome::Verified) } else { RowState::Pending };
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes a batch that its handler has let go of; `None` when it has settled.
+async fn take_over(context: &Context, run: &Run, no: BatchNo) -> Result<Option<(Lease, Batch)>, Failure> {
+    let now = context.clock.now();
+    let lease = lease(context, now);
+    let Leased::Yours(mut batch) = context.store.lease_batch(run.id, no, &lease, true, now).await? else {
+        return Ok(None);
+    };
+    if batch.state == BatchState::Settled {
+        let_go(context, run, &batch, &lease).await?;
+        return Ok(None);
+    }
+    batch.results.resize_with(batch.rows.len(), RowResult::default);
+    Ok(Some((lease, batch)))
+}
+
+/// Saves a batch that nobody works on any more.
+async fn save(
+    context: &Context,
+    run: &Run,
+    lease: &Lease,
+    stage: Stage,
+    batch: &Batch,
+    before: &[Option<Outcome>],
+) -> Result<(), Failure> {
+    let letters = new_letters(stage, &batch.rows, before, &batch.results);
+    announce(context, run.id, &letters).await?;
+    let is_left = batch.results.iter().any(|result| result.outcome().is_none());
+    let save = BatchSave {
+        results: &batch.results,
+        state: if is_left { BatchState::Pending } else { BatchState::Settled },
+        keep_lease: false,
+        letters: &letters,
+        calls: take_calls(),
+        now: context.clock.now(),
+    };
+    if matches!(context.store.save_batch(run.id, batch.no, lease, &save).await?, Saved::Yes(_)) {
+        context.metrics.counts_settled(&newly_settled(before, &batch.results));
+    }
+    Ok(())
+}
