@@ -114,7 +114,8 @@ pub fn name_records(error: &mut Error, updates: &[Update], complaint: &Complaint
     if guilty.is_empty() && error.class == Class::Rejected {
         let problems = &complaint.problems;
         let times = |problem: &Problem| problems.iter().filter(|other| *other == problem).count();
-        guilty = problems.iter().flat_map(|problem| blamed(updates, problem, times(problem))).cloned().collect();
+        guilty =
+            problems.iter().flat_map(|problem| blamed(updates, problem, times(problem))).cloned().collect();
     }
     if let ([], [only]) = (guilty.as_slice(), updates) {
         guilty.push(only.record.clone());

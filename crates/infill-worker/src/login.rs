@@ -11,7 +11,7 @@ use infill_model::error::Class;
 use infill_model::{Clock, ConnectionName, Timestamp};
 use infill_store::Store;
 use infill_store::store::Login;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -62,19 +62,18 @@ impl StoreTokens {
             .with_max_times(usize::try_from(looks).unwrap_or(usize::MAX))
             .build();
         loop {
-            let stored =
-                self.store.login(&self.connection).await.map_err(|source| self.unreachable(&source))?;
-            let newest = stored.unwrap_or_else(|| Login {
-                version: 0,
-                access: None,
-                refresh: self.configured.clone(),
-                expires_at: None,
-            });
-            if stale.is_none_or(|stale| newest.version > stale) && self.is_good(&newest) {
+            let newest = self.newest().await?;
+            if self.serves(&newest, stale) {
                 return Ok(newest);
             }
-            if self.take_lease().await? {
-                return self.refresh_now(&newest).await;
+            let owner = rand::random::<u64>() >> 1;
+            if self.lease(owner, REFRESH_LEASE).await? {
+                let renewed = self.refresh_once(stale).await;
+                // A refresh that was kept ended the lease. One that was not needed or failed must not keep others waiting.
+                if let Err(error) = self.lease(owner, Duration::ZERO).await {
+                    tracing::debug!(connection = %self.connection, error = %error, "refresh lease left to lapse");
+                }
+                return renewed;
             }
             let Some(wait) = waits.next() else {
                 let message = format!(
@@ -87,19 +86,51 @@ impl StoreTokens {
         }
     }
 
-    async fn take_lease(&self) -> Result<bool, Error> {
+    /// The login in the store, or the configuration's.
+    async fn newest(&self) -> Result<Login, Error> {
+        let stored = self.store.login(&self.connection).await.map_err(|source| self.unreachable(&source))?;
+        Ok(stored.unwrap_or_else(|| Login {
+            version: 0,
+            access: None,
+            refresh: self.configured.clone(),
+            expires_at: None,
+        }))
+    }
+
+    fn serves(&self, login: &Login, stale: Option<u64>) -> bool {
+        stale.is_none_or(|stale| login.version > stale) && self.is_good(login)
+    }
+
+    /// Takes the right to refresh for a while, or gives it back at once; says whether it was ours to take.
+    async fn lease(&self, owner: u64, length: Duration) -> Result<bool, Error> {
         let now = self.clock.now();
-        let until = now.saturating_add(REFRESH_LEASE).unwrap_or(now);
-        let taken = self.store.lease_login(&self.connection, rand::random(), until, now).await;
+        let until = now.saturating_add(length).unwrap_or(now);
+        let taken = self.store.lease_login(&self.connection, owner, until, now).await;
         taken.map_err(|source| self.unreachable(&source))
     }
 
+    /// Refreshes as the holder of the lease, unless whoever held it before has done so since we looked.
+    async fn refresh_once(&self, stale: Option<u64>) -> Result<Login, Error> {
+        let newest = self.newest().await?;
+        if self.serves(&newest, stale) { Ok(newest) } else { self.refresh_now(&newest).await }
+    }
+
     async fn refresh_now(&self, from: &Login) -> Result<Login, Error> {
-        let refreshed = self.refresh.refresh(&from.refresh).await?;
+        let (refreshed, used) = match self.refresh.refresh(&from.refresh).await {
+            Err(refused) if refused.class == Class::Unauthorized && !self.is_configured(&from.refresh) => {
+                // The kept refresh token is revoked. The configured one is that of a new installation, if a person has
+                // mended the login since, or an older one that is worth nothing either.
+                match self.refresh.refresh(&self.configured).await {
+                    Err(error) if error.class == Class::Unauthorized => return Err(refused),
+                    other => (other?, &self.configured),
+                }
+            }
+            other => (other?, &from.refresh),
+        };
         let login = Login {
             version: from.version.saturating_add(1),
             access: Some(refreshed.access),
-            refresh: refreshed.refresh.unwrap_or_else(|| from.refresh.clone()),
+            refresh: refreshed.refresh.unwrap_or_else(|| used.clone()),
             expires_at: refreshed.expires_at,
         };
         // Kept before it is used: a rotated refresh token that is lost cannot be had again.
@@ -107,6 +138,10 @@ impl StoreTokens {
         kept.map_err(|source| self.unreachable(&source))?;
         tracing::info!(connection = %self.connection, version = login.version, "login refreshed");
         Ok(login)
+    }
+
+    fn is_configured(&self, refresh: &SecretString) -> bool {
+        refresh.expose_secret() == self.configured.expose_secret()
     }
 
     fn unreachable(&self, source: &infill_store::Error) -> Error {

@@ -116,6 +116,8 @@ struct Reached<'a> {
 async fn test(parts: &Parts, name: &ConnectionName, format: Format) -> anyhow::Result<Exit> {
     let connection = parts.config.connection(name)?;
     let crm = parts.connections.connect(name).await?;
+    // Whoever tests a paused connection has mended its login; if not, the call below pauses it again.
+    parts.connections.resume(name).await?;
     let account = crm.account().await?;
     let limits = crm.limits();
     let reached = Reached {
