@@ -78,6 +78,10 @@ pub enum Error {
     },
 }
 
+/// Drivers that report as their own error what their callers handle and report: one calls an ordinary goodbye an error. A filter that
+/// names them hears them all the same.
+const QUIET: &str = "lapin=off,deadpool.postgres=off";
+
 /// Sends the log of the whole process to `writer` (`std::io::stderr`, for a program whose results go to stdout).
 ///
 /// `filter` has the form of `RUST_LOG`: `info`, or `info,infill_crm=debug`.
@@ -104,9 +108,13 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|source| Error::Filter { filter: filter.to_owned(), source })?;
+    let parse = |text: &str| {
+        let parsed = EnvFilter::builder().parse(text);
+        parsed.map_err(|source| Error::Filter { filter: filter.to_owned(), source })
+    };
+    parse(filter)?;
+    let asked = if filter.trim().is_empty() { "error" } else { filter };
+    let filter = parse(&format!("{QUIET},{asked}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Redacting(writer));
     Ok(match format {
         Format::Text => Box::new(builder.with_ansi(false).with_target(false).finish()),
@@ -218,6 +226,15 @@ mod tests {
         let say = || tracing::debug!({ field::RECORD_ID } = "101", "row settled");
         assert_eq!(logged(Format::Text, "info", say), "");
         assert_eq!(logged(Format::Text, "info,infill_telemetry=debug", say).lines().count(), 1);
+    }
+
+    #[test]
+    fn drivers_are_heard_only_when_named() {
+        let say = || tracing::error!(target: "lapin::channels", "Connection error");
+        assert_eq!(logged(Format::Text, "info", say), "");
+        assert_eq!(logged(Format::Text, "", say), "");
+        assert_eq!(logged(Format::Text, "info,lapin=debug", say).lines().count(), 1);
+        assert_eq!(logged(Format::Text, "", || tracing::error!("broken")).lines().count(), 1);
     }
 
     #[test]
