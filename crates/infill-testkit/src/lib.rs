@@ -4,7 +4,8 @@ pub mod chaos;
 pub mod clock;
 pub mod schema;
 pub mod services;
+pub mod tamper;
 
 pub use chaos::ChaosProxy;
-pub use schema::Schema;
 pub use clock::SystemClock;
+pub use schema::Schema;

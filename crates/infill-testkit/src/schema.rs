@@ -63,7 +63,7 @@ pub async fn drop_schema(url: &str, name: &str) -> Result<(), tokio_postgres::Er
     connect(url).await?.batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await
 }
 
-async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+pub(crate) async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // Ends with the client.
     tokio::spawn(connection);
