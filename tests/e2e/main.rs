@@ -13,10 +13,16 @@
 )]
 
 mod crash;
+mod fairness;
 mod happy;
 mod lost_answers;
+mod messages;
+mod metrics;
 mod plans;
+mod quota;
 mod refusals;
+mod restart;
+mod versions;
 mod world;
 
 /// Writes a case once, runs it on both engine pairs.

@@ -88,7 +88,8 @@ impl Setting {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) pair: Pair,
-    pub(crate) portal: Simulator,
+    /// Serves as long as it is held.
+    _portal: Simulator,
     pub(crate) control: Control,
     pub(crate) store: Arc<dyn Store>,
     dir: TempDir,
@@ -146,7 +147,7 @@ impl World {
             }
         };
         let control = portal.control();
-        let mut world = Self { pair: setting.pair, portal, control, store, dir, env, schema, crew: Vec::new() };
+        let mut world = Self { pair: setting.pair, _portal: portal, control, store, dir, env, schema, crew: Vec::new() };
         if setting.pair == Pair::Distributed {
             world.spawn("planner");
             for _ in 0..setting.workers {
@@ -184,12 +185,6 @@ impl World {
     pub(crate) async fn infill(&self, args: &[&str]) -> Printed {
         let output = tokio::time::timeout(PATIENCE, self.command(args).output()).await;
         Printed::of(output.unwrap_or_else(|_| panic!("infill {args:?} did not end\n{}", self.logs())).expect("it starts"))
-    }
-
-    /// Starts the binary and lets it go on.
-    pub(crate) fn infill_in_background(&self, args: &[&str]) -> Child {
-        let log = std::fs::File::create(self.dir.path().join("background.log")).expect("a log file");
-        self.command(args).stdout(Stdio::null()).stderr(log).spawn().expect("it starts")
     }
 
     /// Runs a plan on all its rows to its end, and checks that portal and store agree.

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use infill_broker::RabbitMq;
 use infill_model::{Outcome, RunId, RunState};
 use infill_store::store::{LetterStatus, Run};
+use infill_testkit::tamper;
 
 use super::{Ended, PATIENCE, Pair, Printed, World};
 
@@ -22,9 +23,14 @@ impl World {
     /// Starts somebody who works on the latest run: on the embedded pair the run's own process, on the distributed one a worker.
     pub(crate) fn take_up(&mut self) -> usize {
         match self.pair {
-            Pair::Embedded => self.spawn_as("run", &["run", "--resume", "latest"], &[]),
+            Pair::Embedded => self.watch(),
             Pair::Distributed => self.spawn("worker"),
         }
+    }
+
+    /// Starts somebody who watches the latest run, and on the embedded pair works on it.
+    pub(crate) fn watch(&mut self) -> usize {
+        self.spawn_as("watch", &["run", "--resume", "latest"], &[])
     }
 
     /// What a process logged and told so far.
@@ -113,6 +119,20 @@ impl World {
         let letters = self.letters(&ended.run).await;
         assert!(letters.iter().all(|letter| letter.status != LetterStatus::Open), "{letters:?}");
         ended
+    }
+
+    /// Everything that all processes logged so far.
+    pub(crate) fn all_logs(&self) -> String {
+        (0..self.crew.len()).map(|process| self.log(process)).collect()
+    }
+
+    /// Carries out SQL in the world's store, behind the back of the programs.
+    pub(crate) async fn tamper(&self, sql: &str) {
+        let done = match &self.schema {
+            None => tamper::sqlite(&self.dir().join("infill.db"), sql),
+            Some(schema) => tamper::postgres(&schema.database_url, &schema.name, sql).await,
+        };
+        done.expect("the statement is carried out");
     }
 
     /// A connection of the test's own to the world's queues; on the distributed pair only.
