@@ -9,6 +9,7 @@ use infill_model::{Clock, RunId, RunState};
 use infill_rules::quota::{Limits, State};
 use infill_store::Store;
 use infill_store::store::Run;
+use infill_telemetry::chain;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -44,8 +45,15 @@ pub(crate) async fn follow(
             () = stop.cancelled() => { view.finish(); return Ok(Followed::Interrupted) }
             _ = looks.tick() => {}
         }
-        let Some(now) = store.run(run).await? else { anyhow::bail!("run {run} is no longer in the store") };
-        let quota = quota(store, &now).await?;
+        let (now, quota) = match look(store, run).await {
+            Ok(Some(found)) => found,
+            Ok(None) => anyhow::bail!("run {run} is no longer in the store"),
+            Err(error) if error.is_final() => return Err(error.into()),
+            Err(error) => {
+                view.lose(&error);
+                continue;
+            }
+        };
         view.show(&now, &quota, limits, clock);
         if now.state.is_final() {
             view.finish();
@@ -58,9 +66,11 @@ pub(crate) async fn follow(
     }
 }
 
-async fn quota(store: &dyn Store, run: &Run) -> anyhow::Result<State> {
+async fn look(store: &dyn Store, run: RunId) -> Result<Option<(Run, State)>, infill_store::Error> {
+    let Some(run) = store.run(run).await? else { return Ok(None) };
     let stored = store.quota(&run.plan.connection).await?;
-    Ok(stored.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default())
+    let quota = stored.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
+    Ok(Some((run, quota)))
 }
 
 /// What is shown. On a terminal three bars; elsewhere a line when the state, a warning or a wait changes.
@@ -69,6 +79,7 @@ struct View {
     state: Option<RunState>,
     told_warnings: usize,
     told_wait: Option<String>,
+    told_lost: bool,
 }
 
 struct Bars {
@@ -85,6 +96,7 @@ impl View {
             state: None,
             told_warnings: 0,
             told_wait: None,
+            told_lost: false,
         }
     }
 
@@ -96,7 +108,16 @@ impl View {
         }
     }
 
+    /// The store does not answer: whoever works on the run waits for it too.
+    fn lose(&mut self, error: &infill_store::Error) {
+        if !self.told_lost {
+            self.say(&format!("  the store is out of reach ({}); waiting for it", chain(error)));
+            self.told_lost = true;
+        }
+    }
+
     fn show(&mut self, run: &Run, quota: &State, limits: &Limits, clock: &dyn Clock) {
+        self.told_lost = false;
         if let Some(bars) = &self.bars {
             bars.show(run, &left(quota, limits, clock));
         }
