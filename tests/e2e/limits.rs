@@ -39,24 +39,19 @@ both_engines! {
     }
 
     async fn a_storm_of_503_is_tried_again_until_it_is_over(setting: Setting) {
-        let world = setting.contacts(1_005).faults("503,op=batch-update,after=1,count=8;502,op=batch-read,count=2").start().await;
+        let world = setting
+            .contacts(1_005)
+            .faults("503,op=batch-update,after=1,count=8;502,op=batch-read,count=2")
+            .start()
+            .await;
         let ended = world.run(&note(EVERYBODY, "")).await;
         ended.all(Outcome::Verified, 1_005);
         let report = world.control.report();
-        assert_eq!((report.calls(Operation::BatchUpdate).failed, report.calls(Operation::BatchRead).failed), (8, 2));
+        assert_eq!(
+            (report.calls(Operation::BatchUpdate).failed, report.calls(Operation::BatchRead).failed),
+            (8, 2)
+        );
         world.check_no_second_value();
-    }
-
-    async fn the_burst_limit_is_kept_without_a_single_429(setting: Setting) {
-        let mut setting = setting.contacts(905);
-        setting.portal.limits = Limits { ten_seconds: Some(30), ..Limits::unlimited() };
-        setting.connection = "calls_per_10_seconds = 30\n".into();
-        let world = setting.start().await;
-        world.run(&note(EVERYBODY, "")).await.all(Outcome::Verified, 905);
-        let report = world.control.report();
-        assert_eq!(report.total_throttled(), 0);
-        assert!(report.worst.ten_seconds_received <= 30, "{:?}", report.worst);
-        assert!(report.total_received() > 30, "the limit was never met");
     }
 
     async fn a_spent_day_parks_the_run_until_the_accounts_midnight(setting: Setting) {
@@ -90,8 +85,14 @@ both_engines! {
         assert_eq!(world.control.report().calls(Operation::BatchUpdate).throttled.min(1), 1);
     }
 
-    async fn a_run_cancelled_while_its_batches_wait_for_another_try_ends_with_nothing_in_limbo(setting: Setting) {
-        let world = setting.contacts(1_005).faults("lost-504,op=batch-update,after=3;503,op=batch-update,after=2,every=2").start().await;
+    async fn a_run_cancelled_while_its_batches_wait_for_another_try_ends_with_nothing_in_limbo(
+        setting: Setting,
+    ) {
+        let world = setting
+            .contacts(1_005)
+            .faults("lost-504,op=batch-update,after=3;503,op=batch-update,after=2,every=2")
+            .start()
+            .await;
         let path = world.plan(&note(EVERYBODY, ""));
         let args = ["run", path.to_str().unwrap(), "--all"];
         let cancelling = async {
@@ -99,10 +100,18 @@ both_engines! {
             world.infill(&["cancel", "latest"]).await
         };
         let (printed, cancelled) = tokio::join!(world.infill(&args), cancelling);
-        assert!(cancelled.out.contains("batches in flight finish and keep their outcomes, nothing else is sent"), "{}", cancelled.out);
+        assert!(
+            cancelled.out.contains("batches in flight finish and keep their outcomes, nothing else is sent"),
+            "{}",
+            cancelled.out
+        );
         let run = world.latest().await;
         assert_eq!((run.state, printed.code), (RunState::Cancelled, 3), "{}", printed.err);
-        assert!(printed.out.contains("cancelled by hand; rows that had not begun were not touched"), "{}", printed.out);
+        assert!(
+            printed.out.contains("cancelled by hand; rows that had not begun were not touched"),
+            "{}",
+            printed.out
+        );
         check_no_limbo(&world, &run).await;
         assert!(world.letters(&run).await.is_empty());
         let settled = world.control.report().records_written;

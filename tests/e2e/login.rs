@@ -68,7 +68,8 @@ both_engines! {
     }
 
     async fn a_revoked_login_pauses_the_connection_once_and_a_mended_one_goes_on(setting: Setting) {
-        let mut world = with_oauth(setting.contacts(1_005)).faults("delay,op=batch-update,ms=300").start().await;
+        let mut world =
+            with_oauth(setting.contacts(1_005)).faults("delay,op=batch-update,ms=300").start().await;
         let path = world.plan(&note(EVERYBODY, ""));
         let revoking = async {
             writes_under_way(&world).await;
@@ -81,7 +82,11 @@ both_engines! {
         let run = world.latest().await;
         assert_eq!(run.state, RunState::Running);
         assert!(printed.err.contains("connection main is paused"), "{}", printed.err);
-        assert!(printed.err.contains(&format!("mend the login, then `infill run --resume {}`", run.id)), "{}", printed.err);
+        assert!(
+            printed.err.contains(&format!("mend the login, then `infill run --resume {}`", run.id)),
+            "{}",
+            printed.err
+        );
         assert!(world.letters(&run).await.is_empty(), "a lost login is no row's fault");
         assert_eq!(run.progress.counts.failed, 0);
         let n_refused = world.control.report().unauthorized;
@@ -111,9 +116,12 @@ async fn a_token_that_is_refused_on_the_way_pauses_and_the_test_of_the_connectio
     assert_eq!(printed.code, 3, "{}", printed.err);
     assert!(printed.err.contains("connection main is paused"), "{}", printed.err);
 
-    let paused = world.infill(&["run", path, "--all"]).await;
-    assert_eq!(paused.code, 2, "a paused connection starts nothing new: {}", paused.err);
+    let paused = world.infill(&["lists", "main"]).await;
+    assert_eq!(paused.code, 2, "{}", paused.err);
     assert!(paused.err.contains("`infill connections test main` resumes it"), "{}", paused.err);
+    world.set_faults("401");
+    let unmended = world.infill(&["connections", "test", "main"]).await;
+    assert_eq!(unmended.code, 2, "{}", unmended.err);
 
     world.set_faults("");
     let tested = world.infill(&["connections", "test", "main"]).await;

@@ -12,9 +12,13 @@
     reason = "tests end at the first thing that is not as it should be"
 )]
 
+mod bad_input;
 mod crash;
 mod fairness;
 mod happy;
+mod letters;
+mod limits;
+mod login;
 mod lost_answers;
 mod messages;
 mod metrics;
@@ -22,13 +26,16 @@ mod plans;
 mod quota;
 mod refusals;
 mod restart;
+mod secrets;
+mod slices;
 mod versions;
 mod world;
+mod writeback;
 
 /// Writes a case once, runs it on both engine pairs.
 #[macro_export]
 macro_rules! both_engines {
-    ($($(#[$doc:meta])* async fn $name:ident($world:ident: Setting) $body:block)+) => {
+    ($($(#[$doc:meta])* async fn $name:ident($world:ident: Setting $(,)?) $body:block)+) => {
         $(
             mod $name {
                 use super::*;

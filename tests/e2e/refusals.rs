@@ -69,17 +69,25 @@ both_engines! {
         let mut setting = setting.contacts(105).faults("bad-row,record=100050");
         setting.portal.switches.traced_partial = false;
         let world = setting.start().await;
-        let plan = note(EVERYBODY, "").replace("{{input.lastname}};", "{{input.lastname}} + {{input.email}};");
+        let plan =
+            note(EVERYBODY, "").replace("{{input.lastname}};", "{{input.lastname}} + {{input.email}};");
         let plan = plan.replace("[firstname, lastname]", "[firstname, lastname, email]");
         let ended = world.run(&plan).await;
         check_refused(&world, &ended, 105, &[100_050]).await;
-        assert_eq!(world.batch_updates(), 3, "the canary, the refused batch, the batch without the guilty row");
+        assert_eq!(
+            world.batch_updates(),
+            3,
+            "the canary, the refused batch, the batch without the guilty row"
+        );
     }
 
     async fn an_archived_record_is_gone_by_every_version_of_the_api(setting: Setting) {
         let pair = setting.pair;
-        for (version, spoken) in [(ApiVersion::V3, "v3"), (ApiVersion::V2026_03, "2026-03"), (ApiVersion::V2026_09, "2026-09")] {
-            let mut setting = Setting::new(pair).contacts(105).connection(&format!("api_version = \"{spoken}\"\n"));
+        for (version, spoken) in
+            [(ApiVersion::V3, "v3"), (ApiVersion::V2026_03, "2026-03"), (ApiVersion::V2026_09, "2026-09")]
+        {
+            let mut setting =
+                Setting::new(pair).contacts(105).connection(&format!("api_version = \"{spoken}\"\n"));
             setting.portal.api_version = version;
             let world = setting.start().await;
             let archive = |portal: &infill_sim::hubspot::Control| {
@@ -97,14 +105,19 @@ both_engines! {
 
     async fn a_merged_id_left_out_of_a_200_is_gone_with_its_survivor(setting: Setting) {
         let world = setting.contacts(105).start().await;
-        let merge = |portal: &infill_sim::hubspot::Control| portal.merge("contacts", 100_090, 100_050).unwrap();
+        let merge =
+            |portal: &infill_sim::hubspot::Control| portal.merge("contacts", 100_090, 100_050).unwrap();
         let ended = world.run_changed(&note(EVERYBODY, ""), merge, "").await;
         assert_eq!(ended.run.state, RunState::Completed, "{}", ended.printed.err);
         assert_eq!(ended.records(Outcome::Gone), [100_050]);
         assert_eq!(ended.result(100_050).survivor.as_ref().map(|id| id.as_str()), Some("100090"));
         assert_eq!((ended.count(Outcome::Verified), ended.printed.code), (104, 1));
         let written = world.control.writes_per_record("contacts").unwrap();
-        assert_eq!((written.get(&100_090), written.get(&100_050)), (Some(&1), None), "the survivor got its own value only");
+        assert_eq!(
+            (written.get(&100_090), written.get(&100_050)),
+            (Some(&1), None),
+            "the survivor got its own value only"
+        );
     }
 
     async fn a_record_that_was_gone_before_the_pull_is_gone_and_nothing_is_sent_for_it(setting: Setting) {
@@ -118,7 +131,8 @@ both_engines! {
     }
 
     async fn a_record_said_to_be_missing_that_is_there_is_written_after_all(setting: Setting) {
-        let world = setting.contacts(105).faults("missing,record=100050,op=batch-update,count=1").start().await;
+        let world =
+            setting.contacts(105).faults("missing,record=100050,op=batch-update,count=1").start().await;
         let ended = world.run(&note(EVERYBODY, "")).await;
         ended.all(Outcome::Verified, 105);
     }

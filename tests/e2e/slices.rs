@@ -12,15 +12,20 @@ both_engines! {
         setting.portal.list_lag = std::time::Duration::ZERO;
         let world = setting.start().await;
         assert_eq!(world.control.members("43").unwrap().len(), 605);
-        let plan = note(r#"{ object: contacts, list: "43" }"#, "").replace("hs_cross_account_note", "hs_content_membership_notes");
+        let plan = note(r#"{ object: contacts, list: "43" }"#, "")
+            .replace("hs_cross_account_note", "hs_content_membership_notes");
         world.run(&plan).await.all(Outcome::Verified, 605);
         assert_eq!(world.control.members("43").unwrap(), [] as [u64; 0], "the write ended every membership");
     }
 
     async fn members_that_are_taken_out_by_others_meanwhile_are_covered_too(setting: Setting) {
         let world = setting.contacts(305).start().await;
-        let leave = |portal: &infill_sim::hubspot::Control| portal.remove_members("42", &[100_010, 100_300]).unwrap();
-        world.run_changed(&note(EVERYBODY, ""), leave, "leave,op=batch-update,list=42").await.all(Outcome::Verified, 305);
+        let leave =
+            |portal: &infill_sim::hubspot::Control| portal.remove_members("42", &[100_010, 100_300]).unwrap();
+        world
+            .run_changed(&note(EVERYBODY, ""), leave, "leave,op=batch-update,list=42")
+            .await
+            .all(Outcome::Verified, 305);
         assert!(world.control.members("42").unwrap().is_empty());
     }
 
@@ -36,7 +41,11 @@ both_engines! {
         let world = setting.contacts(20).start().await;
         let ended = world.run(&note(r#"{ object: contacts, list: "45" }"#, "")).await;
         assert_eq!((ended.run.state, ended.printed.code), (RunState::Empty, 0), "{}", ended.printed.err);
-        assert!(ended.printed.out.contains("the slice holds no record, so there was nothing to do"), "{}", ended.printed.out);
+        assert!(
+            ended.printed.out.contains("the slice holds no record, so there was nothing to do"),
+            "{}",
+            ended.printed.out
+        );
         assert!(world.control.ledger().is_empty());
     }
 
@@ -51,7 +60,8 @@ both_engines! {
         let mut setting = setting.contacts(12_000);
         setting.portal.limits = Limits { search_per_second: Some(5), ..Limits::unlimited() };
         let world = setting.start().await;
-        let filter = "{ object: contacts, filter: [{ variable: lifecyclestage, operator: is, values: [lead] }] }";
+        let filter =
+            "{ object: contacts, filter: [{ variable: lifecyclestage, operator: is, values: [lead] }] }";
         let ended = world.run(&note(filter, "verify: none")).await;
         assert_eq!(ended.run.state, RunState::Completed, "{}", ended.printed.err);
         assert_eq!((ended.count(Outcome::Written), ended.count(Outcome::Verified)), (11_995, 5));
@@ -65,8 +75,18 @@ both_engines! {
         let world = setting.contacts(60).start().await;
         let first = world.run_with(&note(EVERYBODY, ""), &[]).await;
         first.all(Outcome::Verified, 5);
-        assert!(first.printed.err.contains("this plan has never verified a row on main: it runs on 5 rows; --all runs it on all of them"), "{}", first.printed.err);
-        assert!(first.printed.out.contains("infill run PLAN --all runs it on the whole slice"), "{}", first.printed.out);
+        assert!(
+            first.printed.err.contains(
+                "this plan has never verified a row on main: it runs on 5 rows; --all runs it on all of them"
+            ),
+            "{}",
+            first.printed.err
+        );
+        assert!(
+            first.printed.out.contains("infill run PLAN --all runs it on the whole slice"),
+            "{}",
+            first.printed.out
+        );
         let second = world.run_with(&note(EVERYBODY, ""), &[]).await;
         assert!(!second.printed.err.contains("has never verified"), "{}", second.printed.err);
         assert_eq!((second.count(Outcome::Unchanged), second.count(Outcome::Verified)), (5, 55));
@@ -78,7 +98,11 @@ both_engines! {
         let capped = note(r#"{ object: contacts, list: "42", max_count: 30 }"#, "");
         let ended = world.run(&capped).await;
         ended.all(Outcome::Verified, 30);
-        assert!(ended.printed.err.contains("warning: capped at 30 of 60 records; the other 30 are not touched"), "{}", ended.printed.err);
+        assert!(
+            ended.printed.err.contains("warning: capped at 30 of 60 records; the other 30 are not touched"),
+            "{}",
+            ended.printed.err
+        );
         let limited = world.run_with(&capped, &["--limit", "40"]).await;
         limited.all(Outcome::Unchanged, 30);
         let limited = world.run_with(&capped, &["--limit", "7"]).await;

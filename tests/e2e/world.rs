@@ -117,7 +117,9 @@ impl World {
         env.push(("SIM_TOKEN".into(), SIM_TOKEN.into()));
         let name = format!("e2e_{}_{}", std::process::id(), WORLDS.fetch_add(1, Ordering::Relaxed));
         let (engine, schema) = match setting.pair {
-            Pair::Embedded => ("[engine]\nkind = \"embedded\"\n[store]\npath = \"infill.db\"\n".to_owned(), None),
+            Pair::Embedded => {
+                ("[engine]\nkind = \"embedded\"\n[store]\npath = \"infill.db\"\n".to_owned(), None)
+            }
             Pair::Distributed => {
                 let (amqp_url, database_url) = setting.services.unwrap_or_else(shared_services);
                 env.push(("INFILL_AMQP_URL".into(), amqp_url.clone()));
@@ -143,11 +145,14 @@ impl World {
             }
             Some(schema) => {
                 let url = schema.database_url.clone().into();
-                Arc::new(Postgres::connect(url, Some(schema.name.clone()), None).await.expect("the store opens"))
+                Arc::new(
+                    Postgres::connect(url, Some(schema.name.clone()), None).await.expect("the store opens"),
+                )
             }
         };
         let control = portal.control();
-        let mut world = Self { pair: setting.pair, _portal: portal, control, store, dir, env, schema, crew: Vec::new() };
+        let mut world =
+            Self { pair: setting.pair, _portal: portal, control, store, dir, env, schema, crew: Vec::new() };
         if setting.pair == Pair::Distributed {
             world.spawn("planner");
             for _ in 0..setting.workers {
@@ -169,7 +174,8 @@ impl World {
     pub(crate) fn spawn(&mut self, role: &str) -> usize {
         let log = self.dir.path().join(format!("{role}-{}.log", self.crew.len()));
         let log = std::fs::File::create(log).expect("a log file");
-        let child = self.command(&[role]).stdout(Stdio::null()).stderr(log).spawn().expect("the process starts");
+        let child =
+            self.command(&[role]).stdout(Stdio::null()).stderr(log).spawn().expect("the process starts");
         self.crew.push(child);
         self.crew.len() - 1
     }
@@ -184,7 +190,11 @@ impl World {
     /// Runs the binary to its end.
     pub(crate) async fn infill(&self, args: &[&str]) -> Printed {
         let output = tokio::time::timeout(PATIENCE, self.command(args).output()).await;
-        Printed::of(output.unwrap_or_else(|_| panic!("infill {args:?} did not end\n{}", self.logs())).expect("it starts"))
+        Printed::of(
+            output
+                .unwrap_or_else(|_| panic!("infill {args:?} did not end\n{}", self.logs()))
+                .expect("it starts"),
+        )
     }
 
     /// Runs a plan on all its rows to its end, and checks that portal and store agree.
@@ -229,6 +239,43 @@ impl World {
         self.control.report().calls(Operation::BatchUpdate).received
     }
 
+    /// Sets a variable in the environment of the programs started from now on.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// A variable in the environment of the programs.
+    pub(crate) fn env(&self, name: &str) -> &str {
+        let found = self.env.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("{name} is not set"))
+    }
+
+    /// Everything the programs left behind: files, and the rows of the schema.
+    pub(crate) async fn left_behind(&self) -> String {
+        let mut all = String::new();
+        for entry in std::fs::read_dir(self.dir.path()).expect("the folder is there").flatten() {
+            let bytes = std::fs::read(entry.path()).expect("the file can be read");
+            all.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        if let Some(schema) = &self.schema {
+            let rows = infill_testkit::schema::dump(&schema.database_url, &schema.name).await;
+            all.push_str(&rows.expect("the schema can be read"));
+        }
+        all
+    }
+
+    /// Ends planner and workers, if there are any, and starts as many again.
+    pub(crate) async fn restart_crew(&mut self) {
+        let mut crew = std::mem::take(&mut self.crew);
+        for child in &mut crew {
+            child.kill().await.expect("the process ends");
+        }
+        for role in ["planner", "worker", "worker"].iter().take(crew.len()) {
+            self.spawn(role);
+        }
+    }
+
     /// The folder in which the programs run.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
@@ -236,7 +283,11 @@ impl World {
 
     /// The run recorded last.
     pub(crate) async fn latest(&self) -> Run {
-        let runs = self.store.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await.expect("the store answers");
+        let runs = self
+            .store
+            .runs(&RunFilter { limit: 1, ..RunFilter::default() })
+            .await
+            .expect("the store answers");
         runs.into_iter().next().unwrap_or_else(|| panic!("there is no run\n{}", self.logs()))
     }
 
@@ -262,7 +313,13 @@ impl World {
     /// Waits until the run fits, or fails the test.
     pub(crate) async fn until(&self, what: &str, fits: impl Fn(&Run) -> bool) -> Run {
         self.wait_for(what, async || {
-            let run = self.store.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await.ok()?.into_iter().next()?;
+            let run = self
+                .store
+                .runs(&RunFilter { limit: 1, ..RunFilter::default() })
+                .await
+                .ok()?
+                .into_iter()
+                .next()?;
             fits(&run).then_some(run)
         })
         .await
@@ -289,24 +346,41 @@ impl World {
         let mut written: BTreeMap<u64, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for write in self.control.ledger() {
             let value = write.new.as_deref().unwrap_or_default().to_owned();
-            written.entry(write.record).or_default().entry(write.property.to_string()).or_default().insert(value);
+            written
+                .entry(write.record)
+                .or_default()
+                .entry(write.property.to_string())
+                .or_default()
+                .insert(value);
         }
         let mut seen = BTreeSet::new();
         for (row, result) in &ended.rows {
             let id: u64 = row.record.as_str().parse().expect("a HubSpot record id");
             assert!(seen.insert(id), "record {id} is in the run twice");
             let Some(outcome) = result.outcome() else {
-                assert_ne!(ended.run.state, RunState::Completed, "record {id} has no outcome in a completed run");
+                assert_ne!(
+                    ended.run.state,
+                    RunState::Completed,
+                    "record {id} has no outcome in a completed run"
+                );
                 continue;
             };
             let writes = written.get(&id);
             match outcome {
                 Outcome::Verified | Outcome::Written => {
                     for (name, wanted) in &result.wanted {
-                        let stored = self.control.value("contacts", id, name.as_str()).expect("the record is there");
-                        assert_eq!(stored.unwrap_or_default(), value::to_text(wanted), "record {id}, {name}, {outcome}");
+                        let stored =
+                            self.control.value("contacts", id, name.as_str()).expect("the record is there");
+                        assert_eq!(
+                            stored.unwrap_or_default(),
+                            value::to_text(wanted),
+                            "record {id}, {name}, {outcome}"
+                        );
                         let values = writes.and_then(|writes| writes.get(name.as_str()));
-                        assert!(values.is_some_and(|values| values.contains(&value::to_text(wanted))), "record {id} was {outcome} but never written");
+                        assert!(
+                            values.is_some_and(|values| values.contains(&value::to_text(wanted))),
+                            "record {id} was {outcome} but never written"
+                        );
                     }
                 }
                 Outcome::Differs => assert!(writes.is_some(), "record {id} differs but was never written"),
@@ -358,7 +432,12 @@ impl Drop for World {
                 tokio::time::timeout(Duration::from_secs(5), dropping).await.ok();
                 let config = infill_broker::rabbitmq::Config::new(schema.amqp_url.into(), "cleaner");
                 let config = infill_broker::rabbitmq::Config { prefix: schema.prefix, ..config };
-                tokio::time::timeout(Duration::from_secs(5), infill_broker::rabbitmq::RabbitMq::delete_topology(config)).await.ok();
+                tokio::time::timeout(
+                    Duration::from_secs(5),
+                    infill_broker::rabbitmq::RabbitMq::delete_topology(config),
+                )
+                .await
+                .ok();
             });
             Some(())
         });

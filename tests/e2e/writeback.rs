@@ -13,7 +13,8 @@ fn edit(record: u64) -> impl FnOnce(&Control) {
 
 both_engines! {
     async fn a_value_that_reads_back_differently_is_kept_beside_the_wanted_one(setting: Setting) {
-        let world = setting.contacts(105).faults("differs,op=batch-update,record=100050,value=Theirs").start().await;
+        let world =
+            setting.contacts(105).faults("differs,op=batch-update,record=100050,value=Theirs").start().await;
         let ended = world.run(&note(EVERYBODY, "")).await;
         assert_eq!(ended.run.state, RunState::Completed, "{}", ended.printed.err);
         assert_eq!((ended.count(Outcome::Verified), ended.printed.code), (104, 1));
@@ -22,8 +23,15 @@ both_engines! {
         assert_eq!(result.found[NOTE], "Theirs");
         assert!(result.wanted[NOTE].as_str().unwrap().starts_with("Hello "));
         let cause = result.cause.as_ref().unwrap();
-        assert_eq!((cause.code.as_str(), cause.class, cause.property.as_deref()), ("reads_back_differently", Class::Conflict, Some(NOTE)));
-        assert!(ended.printed.out.contains(&format!("look: infill rows {} --outcome differs", ended.run.id)), "{}", ended.printed.out);
+        assert_eq!(
+            (cause.code.as_str(), cause.class, cause.property.as_deref()),
+            ("reads_back_differently", Class::Conflict, Some(NOTE))
+        );
+        assert!(
+            ended.printed.out.contains(&format!("look: infill rows {} --outcome differs", ended.run.id)),
+            "{}",
+            ended.printed.out
+        );
     }
 
     async fn a_canary_that_fails_stops_the_rest(setting: Setting) {
@@ -56,7 +64,11 @@ both_engines! {
         assert_eq!(ended.records(Outcome::Held), [100_050]);
         assert_eq!(ended.result(100_050).found[NOTE], "Mine");
         assert_eq!(world.control.value("contacts", 100_050, NOTE).unwrap().as_deref(), Some("Mine"));
-        assert!(ended.printed.out.contains("changed by somebody since the pull; nothing was sent"), "{}", ended.printed.out);
+        assert!(
+            ended.printed.out.contains("changed by somebody since the pull; nothing was sent"),
+            "{}",
+            ended.printed.out
+        );
     }
 
     async fn a_value_that_a_person_changed_is_overwritten_where_the_plan_says_so(setting: Setting) {
@@ -76,7 +88,8 @@ both_engines! {
         let world = setting.contacts(105).start().await;
         edit(100_002)(&world.control);
         edit(100_050)(&world.control);
-        let plan = note(EVERYBODY, "").replace("formatted_data}}\" }", "formatted_data}}\", when: if_empty }");
+        let plan =
+            note(EVERYBODY, "").replace("formatted_data}}\" }", "formatted_data}}\", when: if_empty }");
         let ended = world.run(&plan).await;
         assert_eq!(ended.records(Outcome::Unchanged), [100_002, 100_050], "{}", ended.printed.err);
         assert_eq!((ended.count(Outcome::Verified), ended.printed.code), (103, 0));
@@ -122,7 +135,8 @@ writeback:
         assert_eq!(world.batch_updates(), 3, "the canary and two batches");
         for (row, _) in &ended.rows {
             let id: u64 = row.record.as_str().parse().unwrap();
-            let stored = |property: &str| world.control.value("contacts", id, property).unwrap().unwrap_or_default();
+            let stored =
+                |property: &str| world.control.value("contacts", id, property).unwrap().unwrap_or_default();
             let input = |name: &str| row.inputs[name].as_str().unwrap();
             assert_eq!(stored(NOTE), format!("Dear {}", input("firstname")));
             assert_eq!(stored("jobtitle"), input("jobtitle").to_uppercase());
@@ -132,8 +146,18 @@ writeback:
 
     async fn names_come_through_to_the_letter(setting: Setting) {
         const NAMES: [&str; 12] = [
-            "O'Brien", "John \"Jack\" Díaz-Balart", "Zoë", "`backtick`", "${process.exit()}", "{{input.lastname}}", "a\\b\\n",
-            "line\nbreak", "Ünïcødé 🦀", "שלום", "<b>&amp;</b>", "'; return 'x",
+            "O'Brien",
+            "John \"Jack\" Díaz-Balart",
+            "Zoë",
+            "`backtick`",
+            "${process.exit()}",
+            "{{input.lastname}}",
+            "a\\b\\n",
+            "line\nbreak",
+            "Ünïcødé 🦀",
+            "שלום",
+            "<b>&amp;</b>",
+            "'; return 'x",
         ];
         const PLAN: &str = r#"
 name: Names

@@ -184,6 +184,7 @@ impl HubSpot {
             return Ok(list.clone());
         }
         let near = did_you_mean(name, lists.iter().map(|list| list.name.as_str()));
+        let near = if near.is_empty() { "; `infill lists` shows them" } else { &near };
         Err(Error::new(
             Class::Configuration,
             "list_not_found",

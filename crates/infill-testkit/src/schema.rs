@@ -63,6 +63,26 @@ pub async fn drop_schema(url: &str, name: &str) -> Result<(), tokio_postgres::Er
     connect(url).await?.batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await
 }
 
+/// Every row of every table of a schema as text, for tests that look for what must not be there.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn dump(url: &str, name: &str) -> Result<String, tokio_postgres::Error> {
+    let client = connect(url).await?;
+    let tables = client
+        .query("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = $1", &[&name])
+        .await?;
+    let mut text = String::new();
+    for table in tables {
+        let table: String = table.try_get(0)?;
+        for row in client.query(&format!("SELECT t::text FROM {name}.{table} t"), &[]).await? {
+            text.push_str(row.try_get(0)?);
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
 pub(crate) async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // Ends with the client.

@@ -30,11 +30,13 @@ pub(crate) fn read_plan(path: &Path) -> anyhow::Result<Plan> {
         .map_err(|source| anyhow::Error::new(source).context(Usage(format!("read the plan {file}"))))?;
     let refuse = |faults: Vec<Fault>| faulty(&file, &faults);
     let plan = parse::parse(&text, &file).map_err(refuse)?;
-    if let Err(mut faults) = infill_chain::Chain::compile(&plan) {
-        parse::locate(&text, &mut faults);
-        return Err(refuse(faults).into());
+    let mut faults = infill_chain::Chain::compile(&plan).err().unwrap_or_default();
+    faults.extend(infill_chain::check_source_filter(plan.source.filter.as_deref().unwrap_or_default()));
+    if faults.is_empty() {
+        return Ok(plan);
     }
-    Ok(plan)
+    parse::locate(&text, &mut faults);
+    Err(refuse(faults).into())
 }
 
 fn faulty(file: &str, faults: &[Fault]) -> Faulty {
@@ -93,6 +95,8 @@ pub(crate) async fn record(parts: &Parts, plan: Plan, cap: Option<u64>) -> anyho
 /// The pre-flight: asks the account everything that can be asked before the first row.
 pub(crate) async fn look(parts: &Parts, plan: &Plan, file: &str) -> anyhow::Result<Preflight> {
     let crm = parts.connections.connect(&plan.connection).await?;
+    // Whoever starts a run by hand may have mended the login; if not, the first call pauses the connection again.
+    parts.connections.resume(&plan.connection).await?;
     match preflight::preflight(crm.as_ref(), plan).await {
         Ok(found) => Ok(found),
         Err(preflight::Error::Faults(mut faults)) => {
@@ -101,9 +105,14 @@ pub(crate) async fn look(parts: &Parts, plan: &Plan, file: &str) -> anyhow::Resu
             }
             Err(faulty(file, &faults).into())
         }
-        Err(preflight::Error::Crm(error)) => Err(error.into()),
+        Err(preflight::Error::Crm(error)) => {
+            Err(anyhow::Error::new(error).context(format!("connection {}", plan.connection)))
+        }
     }
 }
+
+/// Calls a run makes besides those for rows, at most: the slice is resolved in two, the account told in two, the catalog in one.
+const LOOKS: u64 = 5;
 
 /// Prints what the pre-flight found.
 pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<u64>) {
@@ -134,7 +143,7 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
     let today = cost.calls_left_today.map(|left| format!(" of {left} left today")).unwrap_or_default();
     let time =
         cost.seconds.filter(|seconds| *seconds > 0).map(|s| format!(", at least {s} s by the burst limit"));
-    eprintln!("  forecast    at most {} calls{today}{}", cost.calls + pull, time.unwrap_or_default());
+    eprintln!("  forecast    at most {} calls{today}{}", cost.calls + pull + LOOKS, time.unwrap_or_default());
 }
 
 async fn go_on(parts: &Parts, run: &Run) -> anyhow::Result<Exit> {

@@ -52,14 +52,14 @@ pub fn parse(text: &str, file: &str) -> Result<Plan, Vec<Fault>> {
 
 /// Fills in line and column of faults that have only a path.
 ///
-/// Those of a [`FaultCode::ScriptSyntax`] are taken for a position within the script, and become one in the file. A
-/// text that cannot be read changes nothing.
+/// A position that the chain's compiler found within a script becomes one in the file. A text that cannot be read changes
+/// nothing.
 pub fn locate(text: &str, faults: &mut [Fault]) {
     let Ok(root) = document::parse(text, Format::Yaml) else { return };
     for fault in faults {
         let node = root.nearest(&fault.path);
         let place = match (fault.code, fault.line) {
-            (FaultCode::ScriptSyntax, Some(line)) => {
+            (FaultCode::ScriptSyntax | FaultCode::UnknownReference | FaultCode::Cycle, Some(line)) => {
                 place_in_script(text, node, line, fault.column.unwrap_or(1)).or(node.place)
             }
             (_, Some(_)) => continue,
