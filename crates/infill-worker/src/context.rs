@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,13 +19,12 @@ use infill_store::Store;
 use infill_store::store::Run;
 use infill_telemetry::{Heartbeat, Metrics};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::verdict::Failure;
 
 /// Runs whose compiled chain is kept at most; the rest is compiled again when needed.
 const CHAINS_KEPT: usize = 64;
-
-/// Script engines kept ready per run.
-const EVALUATORS_KEPT: usize = 4;
 
 /// Gives the connector of a connection. Implemented where engines and vendors are composed.
 #[async_trait]
@@ -91,6 +91,8 @@ pub struct Context {
 pub struct CompiledChain {
     chain: Chain,
     ready: Mutex<Vec<Evaluator>>,
+    /// As many evaluations at once as the machine can do: more would only make more engines, and each costs milliseconds to make.
+    room: Semaphore,
 }
 
 impl CompiledChain {
@@ -110,7 +112,14 @@ impl CompiledChain {
                 at: None,
             })
         })?;
-        Ok(Self { chain, ready: Mutex::default() })
+        let at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(Self { chain, ready: Mutex::default(), room: Semaphore::new(at_once) })
+    }
+
+    /// Waits for room to evaluate in; hold what it gives while evaluating.
+    pub async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.room.acquire().await.ok()
     }
 
     /// Lends a script engine to `work`. A broken engine is dropped, not kept.
@@ -124,10 +133,7 @@ impl CompiledChain {
             None => self.chain.evaluator().map_err(Failure::Engine)?,
         };
         let done = work(&mut evaluator);
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.len() < EVALUATORS_KEPT {
-            ready.push(evaluator);
-        }
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(evaluator);
         Ok(done)
     }
 }

@@ -192,6 +192,7 @@ async fn evaluate(
 ) -> Result<Vec<RowResult>, Failure> {
     let pending = positions(&results, |result| result.state == RowState::Pending);
     let (on_chain, on_rows) = (Arc::clone(chain), Arc::clone(rows));
+    let room = chain.room().await;
     let evaluating = tokio::task::spawn_blocking(move || {
         on_chain.with_evaluator(|evaluator| {
             pending
@@ -211,6 +212,7 @@ async fn evaluate(
             at: Some(now),
         })
     })??;
+    drop(room);
     for (i, evaluated) in evaluated {
         let (Some(row), Some(result)) = (rows.get(i), results.get_mut(i)) else { continue };
         let Some(evaluated) = evaluated else {
