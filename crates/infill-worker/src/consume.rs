@@ -168,8 +168,14 @@ async fn act(context: &Context, message: &StageMessage, redelivered: bool) -> Re
     let started = Instant::now();
     let (handled, calls) = counting(handle(context, message, redelivered)).await;
     let (verdict, run) = match handled {
-        Ok((verdict, run)) => (verdict, run),
+        Ok((verdict, run)) => {
+            if let Some(cause) = verdict.cause() {
+                context.metrics.error_met(stage, cause.class);
+            }
+            (verdict, run)
+        }
         Err((failure, run)) => {
+            context.metrics.error_met(stage, failure.class());
             let jitter = rand::random::<f64>();
             let verdict =
                 judge(&failure, message.attempt, &context.settings.retry, context.clock.now(), jitter);
@@ -177,20 +183,22 @@ async fn act(context: &Context, message: &StageMessage, redelivered: bool) -> Re
             (verdict, run)
         }
     };
-    if let Verdict::Postpone { at } = verdict {
-        let result = again(context, &message.later(at, context.clock.now()), at).await?;
-        context.metrics.message_handled(stage, result, started.elapsed());
-        return Ok(());
-    }
-    if calls > 0
-        && let Some(run) = &run
-    {
-        context.store.add_calls(run.id, calls).await?;
-    }
-    let result = carry_out(context, message, run, verdict).await?;
+    let result = match (verdict, run) {
+        // First of all: nothing can be recorded now.
+        (Verdict::Postpone { at }, _) => postpone(context, message, at).await?,
+        (_, None) => Handled::Cancelled,
+        (verdict, Some(run)) => {
+            if calls > 0 {
+                context.store.add_calls(run.id, calls).await?;
+            }
+            carry_out(context, message, run, verdict).await?
+        }
+    };
     drop(in_progress);
-    context.metrics.message_handled(stage, result, started.elapsed());
-    tracing::info!(result = result.as_str(), took_ms = started.elapsed().as_millis(), "message handled");
+    let took = started.elapsed();
+    context.metrics.message_handled(stage, result, took);
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(result = result.as_str(), took_ms, "message handled");
     Ok(())
 }
 
@@ -235,24 +243,9 @@ async fn handle(context: &Context, message: &StageMessage, redelivered: bool) ->
 async fn carry_out(
     context: &Context,
     message: &StageMessage,
-    run: Option<Run>,
+    run: Run,
     verdict: Verdict,
 ) -> Result<Handled, Failure> {
-    let Some(run) = run else {
-        // Nothing is known of the run, so nothing but coming again makes sense when the store could not be asked.
-        return match verdict {
-            Verdict::Retry { at, .. } => again(context, &message.again(at, context.clock.now()), at).await,
-            Verdict::Wait { until, .. } => {
-                again(context, &message.later(until, context.clock.now()), until).await
-            }
-            Verdict::Postpone { at } => again(context, &message.later(at, context.clock.now()), at).await,
-            Verdict::Complete
-            | Verdict::Then(_)
-            | Verdict::Drop
-            | Verdict::GiveUp { .. }
-            | Verdict::Stop { .. } => Ok(Handled::Cancelled),
-        };
-    };
     if let Some(batch) = message.work.batch()
         && let Some(why) = verdict.unfinished()
         && let Some(run) = context.store.run(run.id).await?
@@ -273,12 +266,12 @@ async fn carry_out(
             go_on(context, message, run.id).await?;
             Ok(Handled::Completed)
         }
-        Verdict::Retry { at, cause } => {
-            context.metrics.error_met(message.work.stage(), cause.class);
+        Verdict::Retry { at, .. } => {
             context.store.touch(run.id, &message.work, at).await?;
-            again(context, &message.again(at, context.clock.now()), at).await
+            again(context, &message.again(at, context.clock.now()), at).await?;
+            Ok(Handled::Retried)
         }
-        Verdict::Postpone { at } => again(context, &message.later(at, context.clock.now()), at).await,
+        Verdict::Postpone { at } => postpone(context, message, at).await,
         Verdict::Wait { until, why } => {
             context.store.touch(run.id, &message.work, until).await?;
             let now = context.clock.now();
@@ -290,7 +283,6 @@ async fn carry_out(
             Ok(Handled::Waited)
         }
         Verdict::GiveUp { cause } => {
-            context.metrics.error_met(message.work.stage(), cause.class);
             match message.work {
                 Work::Run { batch } | Work::Verify { batch } => {
                     give_up(context, &run, batch, message.work.stage(), &cause).await?;
@@ -303,7 +295,6 @@ async fn carry_out(
             Ok(Handled::DeadLettered)
         }
         Verdict::Stop { cause } => {
-            context.metrics.error_met(message.work.stage(), cause.class);
             stop(context, &run, &cause).await?;
             if let Some(batch) = message.work.batch() {
                 wind_up(context, &run, batch, message.work.stage(), &cause.message).await?;
@@ -322,10 +313,15 @@ async fn go_on(context: &Context, message: &StageMessage, run: RunId) -> Result<
 }
 
 /// Publishes a message that comes again.
-async fn again(context: &Context, message: &StageMessage, at: Timestamp) -> Result<Handled, Failure> {
+async fn again(context: &Context, message: &StageMessage, at: Timestamp) -> Result<(), Failure> {
     let delay = Duration::try_from(at.duration_since(context.clock.now())).unwrap_or_default();
     context.broker.publish(message, Some(delay)).await?;
-    Ok(Handled::Retried)
+    Ok(())
+}
+
+async fn postpone(context: &Context, message: &StageMessage, at: Timestamp) -> Result<Handled, Failure> {
+    again(context, &message.later(at, context.clock.now()), at).await?;
+    Ok(Handled::Waited)
 }
 
 async fn unpark(context: &Context, run: &Run) -> Result<(), Failure> {

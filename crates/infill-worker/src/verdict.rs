@@ -67,6 +67,15 @@ impl Verdict {
             }
         }
     }
+
+    /// The error behind it, where there is one.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Retry { cause, .. } | Self::GiveUp { cause } | Self::Stop { cause } => Some(cause),
+            Self::Complete | Self::Then(_) | Self::Drop | Self::Wait { .. } | Self::Postpone { .. } => None,
+        }
+    }
 }
 
 /// What kept a handler from finishing.
@@ -87,6 +96,19 @@ pub enum Failure {
     /// The handler found that the run cannot go on.
     #[error("{}", .0.message)]
     Stop(Cause),
+}
+
+impl Failure {
+    /// The class, for metrics.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Crm(error) => error.class,
+            Self::Stop(cause) => cause.class,
+            Self::Store(_) | Self::Broker(_) => Class::Transient,
+            Self::Engine(_) => Class::Bug,
+        }
+    }
 }
 
 /// The vendor's error as a cause to keep.
