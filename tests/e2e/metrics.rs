@@ -97,7 +97,7 @@ both_engines! {
             workers: 0,
             env: vec![listening()],
             connection: "calls_per_10_seconds = 5000\n".into(),
-            ..setting.contacts(605).faults("bad-row,record=100300")
+            ..setting.contacts(605).faults("bad-row,record=100300;429,policy=secondly,op=properties,after=1,count=1")
         };
         let mut world = setting.start().await;
         let run = world.record(&note(EVERYBODY, ""), &["--all"]).await;
@@ -131,6 +131,11 @@ both_engines! {
         let calls = "infill_crm_call_duration_seconds_count";
         assert_eq!(pages.sum(calls, &["connection=\"main\""]), report.total_received(), "{report:?}");
         let n_failed: u64 = report.calls.values().map(|calls| calls.failed).sum();
+        assert_eq!(pages.sum(calls, &["class=\"throttled\"", "operation="]), 1);
+        let waited = ["stage=\"configure-chain\"", "result=\"waited\""];
+        assert_eq!(pages.sum("infill_worker_messages_total", &waited), 1);
+        let throttled = ["stage=\"configure-chain\"", "class=\"throttled\""];
+        assert_eq!(pages.sum("infill_worker_errors_total", &throttled), 1);
         assert_eq!(pages.sum(calls, &["class=\"rejected\""]), n_failed);
         assert_eq!(ended.progress.calls, report.total_received(), "the run counts its calls too");
         let left = pages.series("infill_crm_quota_window_left_calls", &["connection=\"main\""]);

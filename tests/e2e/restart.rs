@@ -94,6 +94,8 @@ async fn a_run_survives_restarts_of_postgresql() {
     postgres.kill().await.expect("it is killed");
     postgres.start_again().await.expect("it recovers");
     world.until_whole(run, N_ROWS as u64).await;
+    // A store that is away costs no attempt: those are for the CRM.
+    assert!(!world.all_logs().contains("attempt=2"), "{}", world.logs());
 }
 
 #[tokio::test(flavor = "multi_thread")]
