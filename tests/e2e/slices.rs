@@ -37,6 +37,21 @@ both_engines! {
         assert!(ended.printed.err.contains(wait), "{}", ended.printed.err);
     }
 
+    async fn a_run_that_waits_for_its_list_is_cancelled_at_once(setting: Setting) {
+        let world = setting.contacts(105).faults("processing,list=42,looks=1000").start().await;
+        let path = world.plan(&note(EVERYBODY, ""));
+        let args = ["run", path.to_str().unwrap(), "--all"];
+        let cancelling = async {
+            world.until("the run waits for its list", |run| run.parked.is_some()).await;
+            world.infill(&["cancel", "latest"]).await
+        };
+        let (printed, cancelled) = tokio::join!(world.infill(&args), cancelling);
+        assert!(cancelled.out.contains("is cancelled; nothing was sent yet"), "{}", cancelled.out);
+        assert_eq!((world.latest().await.state, printed.code), (RunState::Cancelled, 3), "{}", printed.err);
+        let again = world.infill(&["cancel", "latest"]).await;
+        assert!(again.out.contains("has ended already (cancelled); nothing to cancel"), "{}", again.out);
+    }
+
     async fn an_empty_list_is_said_aloud(setting: Setting) {
         let world = setting.contacts(20).start().await;
         let ended = world.run(&note(r#"{ object: contacts, list: "45" }"#, "")).await;

@@ -158,6 +158,9 @@ async fn go_on(parts: &Parts, run: &Run) -> anyhow::Result<Exit> {
         return work_and_follow(parts, run.id).await;
     }
     parts.store.break_leases(run.id).await?;
+    // What waits for another look at the login, or for another try, need not wait any longer.
+    parts.store.park_run(run.id, None).await?;
+    parts.store.hasten(run.id).await?;
     work_and_follow(parts, run.id).await
 }
 
