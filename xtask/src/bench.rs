@@ -171,7 +171,7 @@ impl Programs {
     }
 
     fn bare_loop(&self, rows: u64) -> anyhow::Result<Seen> {
-        let portal = Portal::start(&self.infill, &self.folder, rows, None)?;
+        let portal = Portal::start(&self.infill, &self.folder, rows, false)?;
         let concurrency = CONCURRENCY.to_string();
         let mut command = std::process::Command::new(&self.bare_loop);
         command.args([portal.base_url(), portal::TOKEN, "42", &concurrency]);
@@ -192,7 +192,7 @@ impl Programs {
     }
 
     fn run(&self, pair: Pair, services: &Services, rows: u64, limit: Option<u64>) -> anyhow::Result<Seen> {
-        let portal = Portal::start(&self.infill, &self.folder, rows, limit)?;
+        let portal = Portal::start(&self.infill, &self.folder, rows, limit.is_some())?;
         let world = World::new(self, pair, services, &portal, limit)?;
         let mut crew = Vec::new();
         if let Pair::Distributed { workers } = pair {

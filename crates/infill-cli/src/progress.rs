@@ -203,7 +203,8 @@ fn left(quota: &State, limits: &Limits, clock: &dyn Clock) -> String {
 fn told(from: Option<RunState>, run: &Run) -> Vec<String> {
     let progress = &run.progress;
     let mut lines = Vec::new();
-    let left_canary = from == Some(RunState::Canary) && run.state != RunState::Stopped;
+    let left_canary =
+        from == Some(RunState::Canary) && matches!(run.state, RunState::Running | RunState::Completed);
     let skipped_canary = !matches!(from, Some(RunState::Canary | RunState::Running)) && run.plan.canary > 0;
     if left_canary || (skipped_canary && matches!(run.state, RunState::Running | RunState::Completed)) {
         let canary = u64::from(run.plan.canary).min(progress.rows);

@@ -4,30 +4,31 @@ use infill_model::{Outcome, RunState};
 use infill_store::store::{LetterFilter, LetterStatus, Run};
 
 use crate::compose::Parts;
+use crate::render::say;
 
 /// Prints the summary of a run.
 pub(crate) async fn print(parts: &Parts, run: &Run) -> anyhow::Result<()> {
     let counts = &run.progress.counts;
-    println!("{} \"{}\" {}", run.id, run.plan.name, run.state);
+    say!("{} \"{}\" {}", run.id, run.plan.name, run.state);
     for outcome in Outcome::ALL {
         let n_rows = counts.of(outcome);
         if n_rows > 0 {
-            println!("  {outcome:<10} {n_rows:>9}  {}", meaning(outcome));
+            say!("  {outcome:<10} {n_rows:>9}  {}", meaning(outcome));
         }
     }
     let not_begun = run.progress.rows.saturating_sub(counts.total());
     if not_begun > 0 {
-        println!("  not begun  {not_begun:>9}  no outcome: the run ended before their turn");
+        say!("  not begun  {not_begun:>9}  no outcome: the run ended before their turn");
     }
-    println!("  {} rows, {} calls, {}", run.progress.rows, run.progress.calls, took(parts, run));
+    say!("  {} rows, {} calls, {}", run.progress.rows, run.progress.calls, took(parts, run));
     if let Some(cause) = &run.cause {
-        println!("  why: {} ({})", cause.message, cause.code);
+        say!("  why: {} ({})", cause.message, cause.code);
     }
     for warning in &run.warnings {
-        println!("  warning: {warning}");
+        say!("  warning: {warning}");
     }
     for hint in hints(parts, run).await? {
-        println!("  {hint}");
+        say!("  {hint}");
     }
     Ok(())
 }
@@ -65,7 +66,10 @@ async fn hints(parts: &Parts, run: &Run) -> anyhow::Result<Vec<String>> {
     if n_letters > 0 {
         hints.push(format!("look: infill dead-letters list --run {id}   ({n_letters} open)"));
     }
-    if run.cap.is_some_and(|cap| run.progress.ids >= cap) && run.state == RunState::Completed && counts.all_well() {
+    if run.cap.is_some_and(|cap| run.progress.ids >= cap)
+        && run.state == RunState::Completed
+        && counts.all_well()
+    {
         hints.push("these rows went well: infill run PLAN --all runs it on the whole slice".into());
     }
     Ok(hints)

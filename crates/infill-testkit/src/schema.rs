@@ -69,9 +69,8 @@ pub async fn drop_schema(url: &str, name: &str) -> Result<(), tokio_postgres::Er
 /// When the database does not answer.
 pub async fn dump(url: &str, name: &str) -> Result<String, tokio_postgres::Error> {
     let client = connect(url).await?;
-    let tables = client
-        .query("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = $1", &[&name])
-        .await?;
+    let tables =
+        client.query("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = $1", &[&name]).await?;
     let mut text = String::new();
     for table in tables {
         let table: String = table.try_get(0)?;

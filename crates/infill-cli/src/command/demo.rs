@@ -153,13 +153,9 @@ fn say_what_next(folder: &Path, plan: &Path, keeps: bool) {
     say!("  $EDITOR {}; infill demo              change the plan, see what happens", plan.display());
     say!("  infill schema > plan.schema.json                       completion and checks in your editor");
     if !keeps {
-        say!(
-            "  infill demo --keep                                     leave the portal up and look at it"
-        );
+        say!("  infill demo --keep                                     leave the portal up and look at it");
     }
-    say!(
-        "  docs/hubspot.md                                        your own portal: a token and ten lines"
-    );
+    say!("  docs/hubspot.md                                        your own portal: a token and ten lines");
     say!("(`cargo run --release --` in place of `infill`, if it is not installed)");
 }
 
