@@ -163,6 +163,8 @@ impl Quota for StoreQuota {
                 self.metrics.quota_left(&self.connection, window.into(), day);
             }
             self.remember(matches!(grant, Grant::At(at) if at <= now.as_millisecond()));
+            // Another process may have paused or resumed the connection.
+            self.metrics.connection_paused(&self.connection, matches!(grant, Grant::Paused { .. }));
             match grant {
                 Grant::At(at) => self.wait_until(at, now).await,
                 Grant::CoolDown { until } => {

@@ -143,7 +143,13 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
     let today = cost.calls_left_today.map(|left| format!(" of {left} left today")).unwrap_or_default();
     let time =
         cost.seconds.filter(|seconds| *seconds > 0).map(|s| format!(", at least {s} s by the burst limit"));
-    eprintln!("  forecast    at most {} calls{today}{}", cost.calls + pull + LOOKS, time.unwrap_or_default());
+    let calls = cost.calls + pull + LOOKS;
+    eprintln!("  forecast    at most {calls} calls{today}{}", time.unwrap_or_default());
+    if cost.calls_left_today.is_some_and(|left| left < calls) {
+        eprintln!(
+            "  warning: today's calls may not suffice; then the run waits for the account's midnight and goes on"
+        );
+    }
 }
 
 async fn go_on(parts: &Parts, run: &Run) -> anyhow::Result<Exit> {
