@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 /// Added to every window: grants are timed where they are given and counted where they arrive, and a
-/// call that dawdles on the way must not meet one that hurries in the vendor's window. Two percent of ten seconds.
-const WINDOW_MARGIN_MS: i64 = 200;
+/// call that dawdles on the way must not meet one that hurries in the vendor's window. Two and a half percent of ten seconds.
+const WINDOW_MARGIN_MS: i64 = 250;
 
 /// A reservation further ahead than this is not given: the caller comes back by a delayed message instead.
 pub const LONGEST_RESERVATION_MS: i64 = 15_000;
@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(state.spend(&HUBSPOT, Meter::General, 1_000, None), Grant::At(1_000));
         }
         assert_eq!(state.left_in_window(&HUBSPOT, 1_000), Some(0));
-        assert_eq!(state.spend(&HUBSPOT, Meter::General, 1_000, None), Grant::At(11_200));
+        assert_eq!(state.spend(&HUBSPOT, Meter::General, 1_000, None), Grant::At(11_250));
         assert_eq!(state.spend(&HUBSPOT, Meter::Search, 1_000, None), Grant::At(1_000));
     }
 

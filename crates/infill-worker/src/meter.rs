@@ -19,6 +19,12 @@ use tokio::time::Instant;
 /// A connection without a burst limit is asked about cool-downs this often, not before each call.
 const UNLIMITED_RECHECK: Duration = Duration::from_millis(250);
 
+/// A call this late after its moment takes another: with what it may dawdle on the wire it would outgrow the window's margin.
+const LATE: Duration = Duration::from_millis(100);
+
+/// Moments reserved for one call at most; a machine that is held up each time sends at the last.
+const RESERVATIONS: u32 = 3;
+
 tokio::task_local! {
     static CALLS: Cell<u64>;
 }
@@ -123,17 +129,56 @@ impl StoreQuota {
         Ok(())
     }
 
-    /// Waits for a moment of the store's clock.
-    async fn wait_until(&self, at: i64, now: Timestamp) {
-        let wait = u64::try_from(at.saturating_sub(now.as_millisecond())).unwrap_or(0);
-        if wait == 0 {
+    /// Reserves a moment and waits for it. `false` when the process was held up and the moment is past: the call would arrive
+    /// among those of a later one.
+    async fn reserve(&self, counted: Counted) -> Result<bool, Error> {
+        let (limits, midnight) = (self.limits, self.midnight(self.clock.now()));
+        let spent = self.change(move |state, now| {
+            let now = now.as_millisecond();
+            let grant = state.spend(&limits, counted, now, midnight);
+            (grant, state.left_in_window(&limits, now), state.left_today(&limits), Instant::now())
+        });
+        let ((grant, window, day, decided_at), now) = spent.await?;
+        if let Some(window) = window {
+            self.metrics.quota_left(&self.connection, window.into(), day);
+        }
+        self.remember(matches!(grant, Grant::At(at) if at <= now.as_millisecond()));
+        // Another process may have paused or resumed the connection.
+        self.metrics.connection_paused(&self.connection, matches!(grant, Grant::Paused { .. }));
+        match grant {
+            Grant::At(at) => {
+                let wait = u64::try_from(at.saturating_sub(now.as_millisecond())).unwrap_or(0);
+                let due = decided_at + Duration::from_millis(wait);
+                self.wait_until(due).await;
+                Ok(due.elapsed() < LATE)
+            }
+            Grant::CoolDown { until } => {
+                let why = "the CRM asked for a pause on this connection";
+                Err(throttled(until, "cooling_down", why))
+            }
+            Grant::DaySpent { until } => {
+                let why = "the calls of the day are spent; they start anew at the account's midnight";
+                Err(throttled(until, "day_spent", why))
+            }
+            Grant::Paused { why } => {
+                let message = format!(
+                    "connection {} is paused: {why}; mend the login, then `infill connections test {}` resumes it",
+                    self.connection, self.connection
+                );
+                Err(Error::new(Class::Unauthorized, "connection_paused", message))
+            }
+        }
+    }
+
+    async fn wait_until(&self, due: Instant) {
+        let wait = due.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
             return;
         }
-        let wait = Duration::from_millis(wait);
         self.metrics.quota_waited(&self.connection, wait);
         // The one place that waits in the process: a reservation is seconds away at most, and a trip through a delay queue
         // for each call would cost more messages than rows.
-        tokio::time::sleep_until(Instant::now() + wait).await;
+        tokio::time::sleep_until(due).await;
     }
 }
 
@@ -152,38 +197,9 @@ impl Quota for StoreQuota {
         let is_unlimited =
             self.limits.general.is_none() && self.limits.daily.is_none() && meter == Meter::General;
         if !(is_unlimited && self.is_known_free()) {
-            let (limits, midnight) = (self.limits, self.midnight(self.clock.now()));
-            let spent = self.change(move |state, now| {
-                let now = now.as_millisecond();
-                let grant = state.spend(&limits, counted, now, midnight);
-                (grant, state.left_in_window(&limits, now), state.left_today(&limits))
-            });
-            let ((grant, window, day), now) = spent.await?;
-            if let Some(window) = window {
-                self.metrics.quota_left(&self.connection, window.into(), day);
-            }
-            self.remember(matches!(grant, Grant::At(at) if at <= now.as_millisecond()));
-            // Another process may have paused or resumed the connection.
-            self.metrics.connection_paused(&self.connection, matches!(grant, Grant::Paused { .. }));
-            match grant {
-                Grant::At(at) => self.wait_until(at, now).await,
-                Grant::CoolDown { until } => {
-                    return Err(throttled(
-                        until,
-                        "cooling_down",
-                        "the CRM asked for a pause on this connection",
-                    ));
-                }
-                Grant::DaySpent { until } => {
-                    let why = "the calls of the day are spent; they start anew at the account's midnight";
-                    return Err(throttled(until, "day_spent", why));
-                }
-                Grant::Paused { why } => {
-                    let message = format!(
-                        "connection {} is paused: {why}; mend the login, then `infill connections test {}` resumes it",
-                        self.connection, self.connection
-                    );
-                    return Err(Error::new(Class::Unauthorized, "connection_paused", message));
+            for _ in 0..RESERVATIONS {
+                if self.reserve(counted).await? {
+                    break;
                 }
             }
         }
