@@ -208,9 +208,7 @@ fn told(from: Option<RunState>, run: &Run) -> Vec<String> {
     let skipped_canary = !matches!(from, Some(RunState::Canary | RunState::Running)) && run.plan.canary > 0;
     if left_canary || (skipped_canary && matches!(run.state, RunState::Running | RunState::Completed)) {
         let canary = u64::from(run.plan.canary).min(progress.rows);
-        lines.push(format!(
-            "  canary: the first {canary} rows held, written and read back alone; the rest follows"
-        ));
+        lines.push(format!("  canary: the first {canary} rows held; the rest follows"));
     }
     lines.push(match run.state {
         RunState::SourceSync => "  source-sync: listing and freezing ids, reading values".into(),
