@@ -14,6 +14,7 @@
 
 mod bad_input;
 mod crash;
+mod demo;
 mod fairness;
 mod happy;
 mod letters;
@@ -26,8 +27,10 @@ mod plans;
 mod quota;
 mod refusals;
 mod restart;
+mod schedules;
 mod secrets;
 mod slices;
+mod vendors;
 mod versions;
 mod world;
 mod writeback;

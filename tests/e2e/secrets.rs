@@ -37,7 +37,7 @@ async fn all_there_is(world: &World) -> String {
 }
 
 #[track_caller]
-fn check_absent(secret: &str, from: &str) {
+pub(crate) fn check_absent(secret: &str, from: &str) {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     for form in [secret, &hex] {
         if let Some((before, _)) = from.split_once(form) {

@@ -1,5 +1,6 @@
 //! What can be typed: parsed here and nowhere else, resolved by nobody here.
 
+pub(crate) mod schedules;
 mod word;
 
 use std::net::SocketAddr;
@@ -8,7 +9,9 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use infill_model::{ConnectionName, ObjectType, Outcome};
 use infill_sim::hubspot::{ApiVersion, Faults, LimitTier};
+use infill_sim::{pipedrive, salesforce};
 
+use crate::config::Vendor;
 pub(crate) use word::{Format, LogFormat, RowFormat, RunRef, SchemaOf, Status};
 
 const EXIT_CODES: &str = "\
@@ -89,7 +92,7 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Shows the whole of it in a minute: a simulated portal, a plan, a run, the proof
+    /// Shows the whole of it in a minute: a simulated CRM, a plan, a run, the proof
     Demo(Demo),
     /// Checks a plan: its text, its chain, and what it names in the live account; writes nothing
     #[command(after_help = "Example:\n  infill check plan.yaml")]
@@ -99,6 +102,11 @@ pub(crate) enum Command {
     Run(Run),
     /// Lists runs, newest first
     Runs(Runs),
+    /// Lists what a planner starts by itself, and when next; adds, pauses, resumes and removes it
+    #[command(
+        after_help = "Examples:\n  infill schedules add plan.yaml\n  infill schedules pause \"Greeting note\""
+    )]
+    Schedules(schedules::Schedules),
     /// Shows one run: how far it is, what it did, what to type next
     #[command(after_help = RUN_REF_HELP)]
     Show(Show),
@@ -141,7 +149,10 @@ const RUN_REF_HELP: &str = "RUN is an id, its first or last characters (4 at lea
 /// `infill demo`.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Demo {
-    /// Leave the simulated portal up at the end, and say how to look at it
+    /// Whose simulated account it runs on
+    #[arg(long, value_name = "CRM", value_enum, default_value_t = Vendor::HubSpot)]
+    pub(crate) crm: Vendor,
+    /// Leave the simulated account up at the end, and say how to look at it
     #[arg(long)]
     pub(crate) keep: bool,
 }
@@ -382,6 +393,20 @@ pub(crate) enum Sim {
                       infill sim hubspot --port 8080 --generate 100000 --limit unlimited --seed 7"
     )]
     HubSpot(SimHubSpot),
+    /// A Pipedrive company on loopback
+    #[command(
+        name = "pipedrive",
+        after_help = "Examples:\n  infill sim pipedrive --port 8080\n  \
+                      infill sim pipedrive --port 8080 --generate 20000 --limit 'lite*3' --seed 7"
+    )]
+    Pipedrive(SimPipedrive),
+    /// A Salesforce org on loopback
+    #[command(
+        name = "salesforce",
+        after_help = "Examples:\n  infill sim salesforce --port 8080\n  \
+                      infill sim salesforce --port 8080 --generate 100000 --limit developer --faults row-lock,p=0.01"
+    )]
+    Salesforce(SimSalesforce),
 }
 
 /// `infill sim hubspot`.
@@ -405,6 +430,59 @@ pub(crate) struct SimHubSpot {
     /// Faults to make, as in "503,op=batch-update,count=3;differs,property=phone,p=0.02"
     #[arg(long, value_name = "SPEC")]
     pub(crate) faults: Option<Faults>,
+    /// Chooses everything that looks random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `infill sim pipedrive`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct SimPipedrive {
+    /// Where to listen on loopback; 0 takes a free port and says which
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Persons from a CSV file: name, email, phone, organization; other columns become custom fields [default:
+    /// the members of the US Congress]
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "generate")]
+    pub(crate) records: Option<PathBuf>,
+    /// This many made-up persons
+    #[arg(long, value_name = "N")]
+    pub(crate) generate: Option<usize>,
+    /// Whose limits hold: lite, growth, premium, ultimate (with seats, as in "lite*3") or unlimited; or calls per
+    /// 2 s and tokens a day, as in "20/30000"
+    #[arg(long, value_name = "LIMIT", default_value = "premium")]
+    pub(crate) limit: pipedrive::Limits,
+    /// Faults to make, as in "503,op=update,count=3;differs,field=Greeting,p=0.02"
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) faults: Option<pipedrive::Faults>,
+    /// Chooses everything that looks random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `infill sim salesforce`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct SimSalesforce {
+    /// Where to listen on loopback; 0 takes a free port and says which
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Accounts from a CSV file whose header names fields; other columns become custom text fields [default: the
+    /// companies of the S&P 500]
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "generate")]
+    pub(crate) records: Option<PathBuf>,
+    /// This many made-up accounts
+    #[arg(long, value_name = "N")]
+    pub(crate) generate: Option<usize>,
+    /// The newest API version served, from 31.0 to 68.0; older ones down to 31.0 are served as well
+    #[arg(long, value_name = "V", default_value_t = salesforce::ApiVersion::NEWEST)]
+    pub(crate) api_version: salesforce::ApiVersion,
+    /// Whose limits hold: developer, enterprise, unlimited (the edition), sandbox or none; or requests a day, as
+    /// in "15000"
+    #[arg(long, value_name = "LIMIT", default_value = "enterprise")]
+    pub(crate) limit: salesforce::Limits,
+    /// Faults to make, as in "503,op=collections-update,count=3;row-lock,p=0.02"
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) faults: Option<salesforce::Faults>,
     /// Chooses everything that looks random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,

@@ -13,6 +13,7 @@ pub(crate) mod properties;
 pub(crate) mod rows;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod schedules;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod sim;

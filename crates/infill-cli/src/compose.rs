@@ -1,5 +1,7 @@
 //! Puts engines, connectors and loops together from the configuration. The only place that names them.
 
+mod connector;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,27 +10,23 @@ use async_trait::async_trait;
 use infill_broker::Broker;
 use infill_broker::embedded::Embedded;
 use infill_broker::rabbitmq::{self, RabbitMq};
-use infill_crm::auth::{StaticToken, Tokens};
-use infill_crm::transport::CALL_TIMEOUT;
-use infill_crm::{CallObserver, Crm, Transport, TransportConfig};
-use infill_hubspot::{HubSpot, OAuthApp, OAuthRefresh};
+use infill_crm::{CallObserver, Crm};
 use infill_model::{Class, Clock, ConnectionName, RunId, Timestamp};
 use infill_rules::quota::{Limits, Rate};
 use infill_server::{Health, Readiness};
 use infill_store::store::{Run, RunFilter};
 use infill_store::{Postgres, Sqlite, Store};
 use infill_telemetry::{Heartbeat, Metrics, chain};
-use infill_worker::login::StoreTokens;
 use infill_worker::meter::StoreQuota;
 use infill_worker::metered::MeteredBroker;
 use infill_worker::{Context, Settings};
-use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::RunRef;
-use crate::config::{Config, Engine, Login, Vendor};
+use crate::compose::connector::Making;
+use crate::config::{Config, Engine};
 use crate::exit::Usage;
 
 /// Wall time.
@@ -136,7 +134,8 @@ impl Parts {
     /// What a planner goes by.
     pub(crate) fn planner_settings(&self) -> infill_planner::Settings {
         let republish_after = self.config.planner.republish_after;
-        infill_planner::Settings { republish_after, ..infill_planner::Settings::default() }
+        let in_flight = self.config.worker.batches_in_flight;
+        infill_planner::Settings { republish_after, in_flight, ..infill_planner::Settings::default() }
     }
 
     /// Unfinished runs: the one named, or all.
@@ -281,6 +280,11 @@ impl Connections {
         self.config.connection(name).map(|connection| connection.limits).unwrap_or_default()
     }
 
+    /// What a day of the connection is counted in.
+    pub(crate) fn unit(&self, name: &ConnectionName) -> &'static str {
+        self.config.connection(name).map_or("calls", |connection| connection.vendor.unit())
+    }
+
     async fn made(&self, name: &ConnectionName) -> anyhow::Result<Made> {
         let mut made = self.made.lock().await;
         if let Some(made) = made.get(name) {
@@ -302,43 +306,15 @@ impl Connections {
         ));
         let observer: Arc<dyn CallObserver> =
             Arc::new(Observed { connection: name.clone(), metrics: self.metrics.clone() });
-        match connection.vendor {
-            Vendor::HubSpot => {
-                let api_version = connection.api_version.parse().map_err(|error: String| Usage(error))?;
-                let tokens: Arc<dyn Tokens> = match &connection.login {
-                    Login::Token(token) => Arc::new(StaticToken::new(token.get()?.clone())),
-                    Login::OAuth(oauth) => {
-                        let app = OAuthApp {
-                            client_id: oauth.client_id.clone(),
-                            client_secret: oauth.client_secret.get()?.expose_secret().to_owned().into(),
-                        };
-                        let transport = Transport::without_login(
-                            &connection.base_url,
-                            Arc::clone(&self.clock),
-                            Arc::clone(&observer),
-                            CALL_TIMEOUT,
-                        )?;
-                        Arc::new(StoreTokens::new(
-                            Arc::clone(&self.store),
-                            name.clone(),
-                            Arc::new(OAuthRefresh::new(app, api_version, transport)),
-                            oauth.refresh_token.get()?.clone(),
-                            Arc::clone(&self.clock),
-                        ))
-                    }
-                };
-                let transport = Transport::new(TransportConfig {
-                    base_url: connection.base_url.clone(),
-                    tokens,
-                    quota: Arc::clone(&quota) as Arc<dyn infill_crm::meter::Quota>,
-                    clock: Arc::clone(&self.clock),
-                    observer,
-                    call_timeout: CALL_TIMEOUT,
-                })?;
-                let config = infill_hubspot::Config { api_version };
-                Ok(Made { crm: Arc::new(HubSpot::new(config, Arc::new(transport))), quota })
-            }
-        }
+        let making = Making {
+            name,
+            connection,
+            store: &self.store,
+            clock: &self.clock,
+            quota: Arc::clone(&quota) as Arc<dyn infill_crm::meter::Quota>,
+            observer,
+        };
+        Ok(Made { crm: making.connector()?, quota })
     }
 }
 

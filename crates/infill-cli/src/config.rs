@@ -7,6 +7,7 @@
 mod document;
 mod read;
 mod schema;
+mod vendor;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub(crate) use schema::schema;
+pub(crate) use vendor::Vendor;
 
 use crate::exit::{Faulty, Usage};
 
@@ -101,22 +103,17 @@ pub(crate) struct Connection {
     pub(crate) login: Login,
     /// What may be spent.
     pub(crate) limits: Limits,
+    /// What is said with every update, to a vendor that wants to know.
+    pub(crate) switches: Switches,
 }
 
-/// A vendor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Vendor {
-    /// HubSpot.
-    HubSpot,
-}
-
-impl Vendor {
-    /// The word in the configuration.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::HubSpot => "hubspot",
-        }
-    }
+/// What is said with every update. Off unless switched on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Switches {
+    /// Assignment rules run.
+    pub(crate) auto_assign: bool,
+    /// Updates that a duplicate rule only warns of are saved.
+    pub(crate) allow_duplicates: bool,
 }
 
 /// How a connection logs in.
@@ -126,6 +123,10 @@ pub(crate) enum Login {
     Token(Secret),
     /// With tokens that are refreshed.
     OAuth(OAuth),
+    /// With tokens that an app is given as itself.
+    ClientCredentials(App),
+    /// With tokens that an app is given for a user, by its certificate.
+    Jwt(Jwt),
 }
 
 impl Login {
@@ -134,6 +135,8 @@ impl Login {
         match self {
             Self::Token(_) => "token",
             Self::OAuth(_) => "oauth",
+            Self::ClientCredentials(_) => "client_credentials",
+            Self::Jwt(_) => "jwt",
         }
     }
 }
@@ -147,6 +150,28 @@ pub(crate) struct OAuth {
     pub(crate) client_secret: Secret,
     /// The refresh token that the app's installation gave; later ones are kept in the store.
     pub(crate) refresh_token: Secret,
+}
+
+/// An OAuth app.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    /// Its public id.
+    pub(crate) client_id: String,
+    /// Its secret.
+    pub(crate) client_secret: Secret,
+}
+
+/// An OAuth app that logs in for a user by its certificate.
+#[derive(Clone, Debug)]
+pub(crate) struct Jwt {
+    /// The app's public id.
+    pub(crate) client_id: String,
+    /// The user.
+    pub(crate) username: String,
+    /// The certificate's private key.
+    pub(crate) private_key: Secret,
+    /// Whom assertions are for, where the login host does not tell.
+    pub(crate) audience: Option<String>,
 }
 
 /// A secret that was looked up when the configuration was read.

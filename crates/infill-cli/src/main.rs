@@ -17,6 +17,7 @@ mod render;
 #[cfg(test)]
 mod sample;
 mod summary;
+mod supply;
 mod view;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ use compose::Parts;
 use exit::{Exit, Usage};
 
 /// A third of a run's CPU is small allocations for records, rows and cells; this one makes them for less than the system's.
+/// Without huge pages (`no_thp`): with them a run of 100,000 rows held 150 MB in place of 84.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -67,6 +69,7 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
         | Command::Check(_)
         | Command::Run(_)
         | Command::Runs(_)
+        | Command::Schedules(_)
         | Command::Show(_)
         | Command::Rows(_)
         | Command::Cancel(_)
@@ -90,6 +93,7 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Check(args) => command::check::check(&parts().await?, &args).await,
         Command::Run(args) => command::run::run(&parts().await?, &args).await,
         Command::Runs(args) => command::runs::runs(&parts().await?, &args).await,
+        Command::Schedules(args) => command::schedules::schedules(&parts().await?, &args).await,
         Command::Show(args) => command::show::show(&parts().await?, &args).await,
         Command::Rows(args) => command::rows::rows(&parts().await?, &args).await,
         Command::Cancel(args) => command::cancel::cancel(&parts().await?, &args).await,

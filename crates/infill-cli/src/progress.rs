@@ -29,11 +29,20 @@ pub(crate) enum Followed {
     Interrupted,
 }
 
+/// What a connection may spend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// Its limits.
+    pub(crate) limits: Limits,
+    /// What its day is counted in.
+    pub(crate) unit: &'static str,
+}
+
 /// Follows a run until it ends, waits for a person, or `stop` is cancelled.
 pub(crate) async fn follow(
     store: &dyn Store,
     clock: &dyn Clock,
-    limits: &Limits,
+    allowance: &Allowance,
     run: RunId,
     stop: &CancellationToken,
 ) -> anyhow::Result<Followed> {
@@ -54,7 +63,7 @@ pub(crate) async fn follow(
                 continue;
             }
         };
-        view.show(&now, &quota, limits, clock);
+        view.show(&now, &quota, allowance, clock);
         if now.state.is_final() {
             view.finish();
             return Ok(Followed::Ended(Box::new(now)));
@@ -116,10 +125,10 @@ impl View {
         }
     }
 
-    fn show(&mut self, run: &Run, quota: &State, limits: &Limits, clock: &dyn Clock) {
+    fn show(&mut self, run: &Run, quota: &State, allowance: &Allowance, clock: &dyn Clock) {
         self.told_lost = false;
         if let Some(bars) = &self.bars {
-            bars.show(run, &left(quota, limits, clock));
+            bars.show(run, &left(quota, allowance, clock.now().as_millisecond()));
         }
         if self.state != Some(run.state) {
             for line in told(self.state, run) {
@@ -155,7 +164,7 @@ impl Bars {
     fn new() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template(
-            "  {prefix:<7} {bar:32.cyan/blue} {pos:>7}/{len:<7} {rate:<13} {msg}",
+            "  {prefix:<7} {bar:32.cyan/blue} {pos:>7}/{len:<7} {rate:<13} {wide_msg}",
         )
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
@@ -191,12 +200,17 @@ fn rows_ran(run: &Run) -> u64 {
     progress.rows.saturating_mul(progress.batches_ran.into()) / u64::from(progress.batches)
 }
 
-fn left(quota: &State, limits: &Limits, clock: &dyn Clock) -> String {
-    let window = quota
-        .left_in_window(limits, clock.now().as_millisecond())
-        .map(|left| format!("{left} calls left in the window"));
-    let today = quota.left_today(limits).map(|left| format!("{left} today"));
-    window.into_iter().chain(today).collect::<Vec<_>>().join(", ")
+/// What is left of the allowance. Where a day is counted in something else than calls, that is what runs out first, and all there is room
+/// for.
+fn left(quota: &State, allowance: &Allowance, now: i64) -> String {
+    let Allowance { limits, unit } = allowance;
+    let window = quota.left_in_window(limits, now).map(|left| format!("{left} calls left in the window"));
+    let day = quota.left_today(limits, now);
+    let parts = match day {
+        Some(left) if *unit != "calls" => [Some(format!("{left} {unit} left today")), None],
+        day => [window, day.map(|left| format!("{left} today"))],
+    };
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What to tell when a run came from one state to its present one.
@@ -240,5 +254,23 @@ pub(crate) fn exit_of(run: &Run) -> Exit {
         | RunState::Canary
         | RunState::Running
         | RunState::Cancelling => Exit::CouldNotGoOn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use infill_rules::quota::Rate;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_in_what_runs_out_first() {
+        let general = Some(Rate { calls: 100, per_ms: 2_000 });
+        let limits = Limits { general, daily: Some(150_000), ..Limits::default() };
+        let told = |unit, limits| left(&State::default(), &Allowance { limits, unit }, 0);
+        assert_eq!(told("calls", limits), "100 calls left in the window, 150000 today");
+        assert_eq!(told("tokens", limits), "150000 tokens left today");
+        assert_eq!(told("tokens", Limits { daily: None, ..limits }), "100 calls left in the window");
+        assert_eq!(told("calls", Limits::default()), "");
     }
 }

@@ -88,7 +88,7 @@ fn phone(value: &str) -> Properties {
 }
 
 fn row(record: &str, value: &str) -> Row {
-    Row { record: record.into(), inputs: phone(value), before: phone(value), gone: None }
+    Row { record: record.into(), inputs: phone(value), before: phone(value), gone: None, refused: None }
 }
 
 /// Row 101 is verified, 102 failed and has an open letter (its values try to drive the terminal), 103 is not begun.
@@ -97,7 +97,7 @@ pub(crate) async fn store_with_rows() -> (Kept, Run) {
     let path = folder.path().join("infill.db");
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(path, None, Arc::new(Still)).await.unwrap());
     let id = RunId::new(now(), [7; 10]);
-    let new = NewRun { id, plan: plan(), cap: None, in_flight: 8, created_at: now() };
+    let new = NewRun { id, plan: plan(), cap: None, in_flight: 8, slice: None, created_at: now() };
     store.create_run(&new).await.unwrap();
     let records = ["101", "102", "103"].map(Into::into).to_vec();
     let listing = Listing { done: true, ids: 3, chunks: 1, ..Listing::default() };

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use infill_model::Timestamp;
+use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::error::Error;
@@ -15,6 +16,27 @@ pub struct AccessToken {
     pub secret: SecretString,
     /// Grows by one with each refresh; names the token without telling it.
     pub version: u64,
+    /// Where calls with it go, when the vendor said so along with the token; else to the connection's own address.
+    pub base_url: Option<Url>,
+}
+
+/// How a token is sent along with a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Authorization: Bearer …`
+    #[default]
+    Bearer,
+    /// Bare, in a header of this name.
+    Header(&'static str),
+}
+
+/// How an OAuth app names itself to the token endpoint of a vendor that wants HTTP Basic.
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    /// The app's public id.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretString,
 }
 
 /// What a refresh brought.
@@ -26,6 +48,8 @@ pub struct Refreshed {
     pub refresh: Option<SecretString>,
     /// When the access token stops working.
     pub expires_at: Option<Timestamp>,
+    /// Where calls with it go, when the vendor says.
+    pub base_url: Option<Url>,
 }
 
 /// Trades a refresh token for a new access token at the vendor. Implemented by the vendor's crate.
@@ -69,7 +93,7 @@ impl StaticToken {
 #[async_trait]
 impl Tokens for StaticToken {
     async fn token(&self) -> Result<AccessToken, Error> {
-        Ok(AccessToken { secret: self.0.clone(), version: 0 })
+        Ok(AccessToken { secret: self.0.clone(), version: 0, base_url: None })
     }
 
     async fn renew(&self, _stale: u64) -> Result<AccessToken, Error> {

@@ -35,6 +35,10 @@ pub fn limits(crm: &dyn Crm) -> Vec<String> {
     {
         broken.unless(size > 0, || format!("limits: {name} is at least 1"));
     }
+    broken
+        .unless(limits.write_call > 0 && limits.write_batch.is_multiple_of(limits.write_call.max(1)), || {
+            "limits: a batch is a whole number of calls".to_owned()
+        });
     broken.0
 }
 
@@ -175,13 +179,18 @@ pub async fn reading(
     Ok(broken.0)
 }
 
-/// A write answers only for what went in, and for each record at most once.
+/// A write answers only for what went in, and for each record at most once; only one that leaves records out was cut short.
 ///
 /// # Errors
 /// When the call fails or the batch is refused.
-pub async fn writing(crm: &dyn Crm, object: &ObjectType, updates: &[Update]) -> Result<Vec<String>, Error> {
+pub async fn writing(
+    crm: &dyn Crm,
+    object: &ObjectType,
+    targets: &[&PropertyDef],
+    updates: &[Update],
+) -> Result<Vec<String>, Error> {
     let mut broken = Broken::default();
-    let answer = crm.write(object, updates).await?;
+    let answer = crm.write(object, targets, updates).await?;
     let sent: BTreeSet<&RecordId> = updates.iter().map(|update| &update.record).collect();
     let answered: Vec<&RecordId> = answer
         .confirmed
@@ -192,5 +201,8 @@ pub async fn writing(crm: &dyn Crm, object: &ObjectType, updates: &[Update]) -> 
     let distinct: BTreeSet<&RecordId> = answered.iter().copied().collect();
     broken.unless(distinct.is_subset(&sent), || format!("writing: sent {sent:?}, answered {distinct:?}"));
     broken.unless(distinct.len() == answered.len(), || "writing: a record is answered for twice".to_owned());
+    broken.unless(answer.cut_short.is_none() || distinct.len() < sent.len(), || {
+        "writing: cut short, and yet every record has an answer".to_owned()
+    });
     Ok(broken.0)
 }

@@ -53,13 +53,20 @@ pub trait Crm: Send + Sync + Debug {
         properties: &[PropertyName],
     ) -> Result<ReadAnswer, Error>;
 
-    /// Updates at most [`Limits::write_batch`] records by id; can never create one.
+    /// Updates at most [`Limits::write_batch`] records by id, in as many calls as the vendor needs; can never create
+    /// one. `targets` defines at least the properties of the updates, as the run found them when it was configured.
     ///
     /// # Errors
-    /// When the vendor refused the batch as a whole ([`infill_model::Class::Rejected`], with the guilty records
-    /// named where the vendor names them), or the call failed. [`Error::delivery`] says whether the
-    /// vendor may have committed.
-    async fn write(&self, object: &ObjectType, updates: &[Update]) -> Result<WriteAnswer, Error>;
+    /// When no record has an answer: the vendor refused the batch as a whole ([`infill_model::Class::Rejected`], with
+    /// the guilty records named where the vendor names them), or the call failed. [`Error::delivery`] says whether the
+    /// vendor may have committed. When some records have an answer and then a call fails, that is no error of the whole
+    /// but [`WriteAnswer::cut_short`].
+    async fn write(
+        &self,
+        object: &ObjectType,
+        targets: &[&PropertyDef],
+        updates: &[Update],
+    ) -> Result<WriteAnswer, Error>;
 
     /// The value as the vendor stores it, so that what was sent and what is read back compare equal. Pure.
     fn normalize(&self, property: &PropertyDef, value: &Value) -> Value;
@@ -100,7 +107,7 @@ impl Account {
     }
 }
 
-/// The vendor's largest sizes, in records.
+/// The largest sizes, in records: what one message handles, in one call where the vendor takes that, else in several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Ids on one page of a listing.
@@ -109,6 +116,28 @@ pub struct Limits {
     pub read_batch: u32,
     /// Records in one write: the size batches are cut to.
     pub write_batch: u32,
+    /// Records that one call of a write takes: a whole batch, or one where each record is a call of its own.
+    pub write_call: u32,
+    /// Calls a run makes at most besides those for rows: for the account, the catalog, the slice.
+    pub looks: u32,
+    /// What calls cost.
+    pub costs: Costs,
+}
+
+/// What calls cost of the day, in the vendor's units; for forecasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// A page of ids.
+    pub list: u32,
+    /// A read.
+    pub read: u32,
+    /// A call of a write.
+    pub write: u32,
+}
+
+impl Costs {
+    /// Every call counts as one.
+    pub const CALLS: Self = Self { list: 1, read: 1, write: 1 };
 }
 
 /// Properties of one object.
@@ -184,8 +213,10 @@ pub struct Update {
     pub properties: Properties,
 }
 
-/// The answer to a write that was not refused as a whole. An id that went in and is in none of the three is
-/// unconfirmed: it is read back.
+/// The answer to a write that was not refused as a whole.
+///
+/// An id that went in and is in none of the three lists was left out: unconfirmed, to be read back, unless the write was
+/// cut short by an error whose [`Error::delivery`] is `Refused`; then it certainly was not written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteAnswer {
     /// Ids the vendor says it updated.
@@ -194,6 +225,8 @@ pub struct WriteAnswer {
     pub refused: Vec<(RecordId, Refusal)>,
     /// Records that are no longer there.
     pub gone: Vec<(RecordId, Gone)>,
+    /// What stopped the write before every record had its answer.
+    pub cut_short: Option<Error>,
 }
 
 /// Why one record's values are not accepted.

@@ -26,6 +26,8 @@ pub struct Request {
     pub body: Body,
     /// Which meter it counts against.
     pub meter: Meter,
+    /// What it costs of the day, in the vendor's units: 1 where the vendor counts calls.
+    pub cost: u32,
     /// Whether the call can change anything at the vendor.
     pub effect: Effect,
 }
@@ -229,6 +231,7 @@ mod tests {
             path: "/x".to_owned(),
             body: Body::Json(Bytes::from_static(b"{\"secret\":1}")),
             meter: Meter::General,
+            cost: 1,
             effect: Effect::Write,
         }
     }

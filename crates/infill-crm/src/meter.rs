@@ -25,21 +25,23 @@ pub struct Observation {
     pub cool_down_until: Option<Timestamp>,
     /// The day's budget is spent; `cool_down_until` is then the account's midnight, where known.
     pub day_spent: bool,
-    /// Calls left today, as the vendor says.
+    /// The vendor has shut the connection out until a person sees to it, for this reason: the connection is paused.
+    pub blocked: Option<String>,
+    /// Units left today, as the vendor says: calls, or what it counts in their place.
     pub daily_remaining: Option<u64>,
-    /// Calls allowed in a day, as the vendor says.
+    /// Units allowed in a day, as the vendor says.
     pub daily_limit: Option<u64>,
 }
 
 /// What a connection may still spend. One for all workers of the connection; backed by the store.
 #[async_trait]
 pub trait Quota: Send + Sync + Debug {
-    /// Takes one call's worth, waiting briefly when the burst window is full.
+    /// Takes one call of the burst window and `cost` units of the day, waiting briefly when the window is full.
     ///
     /// # Errors
     /// `throttled` with the moment to come back at, when the wait would be long (a cool-down, the day spent);
     /// `unauthorized` when the connection is paused.
-    async fn acquire(&self, meter: Meter) -> Result<(), Error>;
+    async fn acquire(&self, meter: Meter, cost: u32) -> Result<(), Error>;
 
     /// Records what an answer said.
     ///

@@ -17,7 +17,7 @@ pub use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::auth::Tokens;
+use crate::auth::{AccessToken, ClientCredentials, Scheme, Tokens};
 use crate::error::{Delivery, Error};
 use crate::exchange::{Answer, Body, Classified, Effect, Headers, Method, Reach, Request};
 use crate::meter::{Meter, Observation, Quota};
@@ -56,10 +56,12 @@ impl CallObserver for Unobserved {
 /// What a transport is made of.
 #[derive(Debug)]
 pub struct TransportConfig {
-    /// The vendor's address; a path in it is kept as a prefix.
+    /// The vendor's address, unless a token comes with another; a path in it is kept as a prefix.
     pub base_url: Url,
     /// The login.
     pub tokens: Arc<dyn Tokens>,
+    /// How the login is sent.
+    pub scheme: Scheme,
     /// What may be spent.
     pub quota: Arc<dyn Quota>,
     /// Wall time.
@@ -73,9 +75,11 @@ pub struct TransportConfig {
 /// Speaks HTTP to one account. One per connection and process; it pools its sockets.
 pub struct Transport {
     client: reqwest::Client,
-    base: String,
+    base: Url,
     host: String,
+    headers: Vec<(&'static str, String)>,
     login: Option<Login>,
+    client_credentials: Option<ClientCredentials>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn CallObserver>,
     /// When the day's count was last passed on, in milliseconds since the epoch.
@@ -85,6 +89,7 @@ pub struct Transport {
 #[derive(Debug)]
 struct Login {
     tokens: Arc<dyn Tokens>,
+    scheme: Scheme,
     quota: Arc<dyn Quota>,
 }
 
@@ -100,9 +105,9 @@ impl Transport {
     /// # Errors
     /// `configuration` when the address is not HTTP, or no certificate authorities are to be found.
     pub fn new(config: TransportConfig) -> Result<Self, Error> {
-        let TransportConfig { base_url, tokens, quota, clock, observer, call_timeout } = config;
+        let TransportConfig { base_url, tokens, scheme, quota, clock, observer, call_timeout } = config;
         let mut transport = Self::without_login(&base_url, clock, observer, call_timeout)?;
-        transport.login = Some(Login { tokens, quota });
+        transport.login = Some(Login { tokens, scheme, quota });
         Ok(transport)
     }
 
@@ -118,13 +123,41 @@ impl Transport {
     ) -> Result<Self, Error> {
         Ok(Self {
             client: client(base_url, call_timeout)?,
-            base: base_url.as_str().trim_end_matches('/').to_owned(),
+            base: base_url.clone(),
             host: base_url.host_str().unwrap_or_default().to_owned(),
+            headers: Vec::new(),
             login: None,
+            client_credentials: None,
             clock,
             observer,
             day_reported_at: AtomicI64::new(i64::MIN),
         })
+    }
+
+    /// The same transport, which names an OAuth app by HTTP Basic with every call.
+    #[must_use]
+    pub fn as_client(mut self, credentials: ClientCredentials) -> Self {
+        self.client_credentials = Some(credentials);
+        self
+    }
+
+    /// The same transport, which sends these headers with every call.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &[(&'static str, &str)]) -> Self {
+        self.headers.extend(headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        self
+    }
+
+    /// Where calls go with the token of now.
+    ///
+    /// # Errors
+    /// As [`Tokens::token`].
+    pub async fn address(&self) -> Result<Url, Error> {
+        let token = match &self.login {
+            Some(login) => Some(login.tokens.token().await?),
+            None => None,
+        };
+        Ok(token.and_then(|token| token.base_url).unwrap_or_else(|| self.base.clone()))
     }
 
     /// The present moment, by the transport's clock.
@@ -143,12 +176,12 @@ impl Transport {
         C: Fn(&Answer, Timestamp) -> Classified + Send + Sync,
     {
         let Some(login) = &self.login else { return self.exchange(request, None, &classify).await };
-        login.quota.acquire(request.meter).await?;
+        login.quota.acquire(request.meter, request.cost).await?;
         let token = match login.tokens.token().await {
             Ok(token) => token,
             Err(error) => return Err(login.pause_if_refused(error).await),
         };
-        let refused = match self.with_resend(login, request, &token.secret, &classify).await {
+        let refused = match self.with_resend(login, request, &token, &classify).await {
             Err(error) if error.class == Class::Unauthorized => error,
             settled => return settled,
         };
@@ -160,8 +193,8 @@ impl Transport {
             }
             Err(renewal) => return Err(renewal),
         };
-        login.quota.acquire(request.meter).await?;
-        match self.exchange(request, Some(&renewed.secret), &classify).await {
+        login.quota.acquire(request.meter, request.cost).await?;
+        match self.exchange(request, Some(&renewed), &classify).await {
             Err(error) => Err(login.pause_if_refused(error).await),
             settled => settled,
         }
@@ -173,17 +206,17 @@ impl Transport {
         &self,
         login: &Login,
         request: &Request,
-        secret: &SecretString,
+        token: &AccessToken,
         classify: &C,
     ) -> Result<Answer, Error>
     where
         C: Fn(&Answer, Timestamp) -> Classified + Send + Sync,
     {
-        let first = self.exchange(request, Some(secret), classify).await;
+        let first = self.exchange(request, Some(token), classify).await;
         match &first {
             Err(error) if request.effect == Effect::Read && is_broken_connection(error) => {
-                login.quota.acquire(request.meter).await?;
-                self.exchange(request, Some(secret), classify).await
+                login.quota.acquire(request.meter, request.cost).await?;
+                self.exchange(request, Some(token), classify).await
             }
             Ok(_) | Err(_) => first,
         }
@@ -193,14 +226,14 @@ impl Transport {
     async fn exchange<C>(
         &self,
         request: &Request,
-        secret: Option<&SecretString>,
+        token: Option<&AccessToken>,
         classify: &C,
     ) -> Result<Answer, Error>
     where
         C: Fn(&Answer, Timestamp) -> Classified + Send + Sync,
     {
         let started = Instant::now();
-        let outcome = self.send(request, secret).await;
+        let outcome = self.send(request, token).await;
         let took = started.elapsed();
         let (answer, classified) = match outcome {
             Ok(answer) => {
@@ -222,7 +255,11 @@ impl Transport {
         match (classified.result, answer) {
             (Ok(()), Some(answer)) => Ok(answer),
             (Ok(()), None) => Err(Error::new(Class::Bug, "no_answer", "a call ended well without an answer")),
-            (Err(error), _) => Err(redacted(error, secret, &request.body)),
+            (Err(error), _) => {
+                let client = self.client_credentials.as_ref().map(|client| &client.secret);
+                let secret = token.map(|token| &token.secret);
+                Err(redacted(error, secret.or(client), &request.body))
+            }
         }
     }
 
@@ -230,6 +267,11 @@ impl Transport {
     /// happened into an error.
     async fn observe(&self, meter: Meter, reach: Reach, observation: Observation) {
         let Some(login) = &self.login else { return };
+        if let Some(why) = &observation.blocked
+            && let Err(error) = login.quota.pause(why).await
+        {
+            tracing::warn!(error = %error, "connection not paused");
+        }
         let urgent = observation.cool_down_until.is_some() || observation.day_spent;
         if observation == Observation::default() || !(urgent || self.day_report_is_due()) {
             return;
@@ -254,16 +296,26 @@ impl Transport {
         due && self.day_reported_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    async fn send(&self, request: &Request, secret: Option<&SecretString>) -> Result<Answer, Error> {
+    async fn send(&self, request: &Request, token: Option<&AccessToken>) -> Result<Answer, Error> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Patch => reqwest::Method::PATCH,
         };
-        let mut builder = self.client.request(method, format!("{}{}", self.base, request.path));
-        if let Some(secret) = secret {
-            builder = builder.bearer_auth(secret.expose_secret());
+        let base = token.and_then(|token| token.base_url.as_ref()).unwrap_or(&self.base);
+        let address = format!("{}{}", base.as_str().trim_end_matches('/'), request.path);
+        let mut builder = self.client.request(method, address);
+        for (name, value) in &self.headers {
+            builder = builder.header(*name, value);
         }
+        builder = match (token.map(|token| &token.secret), &self.client_credentials) {
+            (Some(secret), _) => match self.login.as_ref().map(|login| login.scheme).unwrap_or_default() {
+                Scheme::Bearer => builder.bearer_auth(secret.expose_secret()),
+                Scheme::Header(name) => builder.header(name, secret.expose_secret()),
+            },
+            (None, Some(client)) => builder.basic_auth(&client.id, Some(client.secret.expose_secret())),
+            (None, None) => builder,
+        };
         builder = match &request.body {
             Body::Empty => builder,
             Body::Json(bytes) => {
@@ -353,14 +405,14 @@ fn causes(error: &reqwest::Error) -> String {
 }
 
 /// Takes the secrets of a request out of what the vendor says about it.
-fn redacted(mut error: Error, bearer: Option<&SecretString>, body: &Body) -> Error {
+fn redacted(mut error: Error, login: Option<&SecretString>, body: &Body) -> Error {
     let form = match body {
         Body::Form(fields) => fields.as_slice(),
         Body::Empty | Body::Json(_) => &[],
     };
     // Fields such as `grant_type` are no secrets; none of those that are is this short.
     const SHORTEST_SECRET: usize = 16;
-    for secret in bearer.into_iter().chain(form.iter().map(|(_, value)| value)) {
+    for secret in login.into_iter().chain(form.iter().map(|(_, value)| value)) {
         let secret = secret.expose_secret();
         if secret.len() >= SHORTEST_SECRET && error.message.contains(secret) {
             error.message = error.message.replace(secret, "[redacted]");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use infill_crm::auth::{AccessToken, StaticToken, Tokens};
+use infill_crm::auth::{AccessToken, ClientCredentials, Scheme, StaticToken, Tokens};
 use infill_crm::exchange::{Answer, Body, Bytes, Classified, Effect, Method, Reach, Request};
 use infill_crm::meter::{Meter, Observation, Quota};
 use infill_crm::transport::{CallObserver, Transport, TransportConfig, Unobserved, Url};
@@ -108,7 +108,7 @@ impl Clock for Noon {
 /// Keeps what it was told and asked.
 #[derive(Debug, Default)]
 struct Ledger {
-    spent: Mutex<Vec<Meter>>,
+    spent: Mutex<Vec<(Meter, u32)>>,
     observed: Mutex<Vec<(Meter, Observation)>>,
     paused: Mutex<Vec<String>>,
     calls: Mutex<Vec<(&'static str, Option<Class>)>>,
@@ -116,8 +116,8 @@ struct Ledger {
 
 #[async_trait]
 impl Quota for Ledger {
-    async fn acquire(&self, meter: Meter) -> Result<(), Error> {
-        self.spent.lock().unwrap().push(meter);
+    async fn acquire(&self, meter: Meter, cost: u32) -> Result<(), Error> {
+        self.spent.lock().unwrap().push((meter, cost));
         Ok(())
     }
 
@@ -145,12 +145,13 @@ struct Renewable;
 #[async_trait]
 impl Tokens for Renewable {
     async fn token(&self) -> Result<AccessToken, Error> {
-        Ok(AccessToken { secret: "first-token-of-this-login".into(), version: 1 })
+        Ok(AccessToken { secret: "first-token-of-this-login".into(), version: 1, base_url: None })
     }
 
     async fn renew(&self, stale: u64) -> Result<AccessToken, Error> {
         assert_eq!(stale, 1, "the token that was refused is the one to replace");
-        Ok(AccessToken { secret: "second-token-of-this-login".into(), version: 2 })
+        let secret = "second-token-of-this-login".into();
+        Ok(AccessToken { secret, version: 2, base_url: None })
     }
 }
 
@@ -163,6 +164,7 @@ fn transport(
     Transport::new(TransportConfig {
         base_url,
         tokens,
+        scheme: Scheme::Bearer,
         quota: Arc::clone(ledger) as Arc<dyn Quota>,
         clock: Arc::new(Noon),
         observer: Arc::clone(ledger) as Arc<dyn CallObserver>,
@@ -184,6 +186,7 @@ fn ask(effect: Effect) -> Request {
         path: "/things?q=1".to_owned(),
         body: Body::Json(Bytes::from_static(b"{}")),
         meter: Meter::General,
+        cost: 5,
         effect,
     }
 }
@@ -212,22 +215,61 @@ fn classify(answer: &Answer, now: Timestamp) -> Classified {
             reach: Reach::Account,
             ..failed(Class::Throttled, "slow_down")
         },
+        402 => Classified {
+            observation: Observation { blocked: Some("shut out".to_owned()), ..Observation::default() },
+            ..failed(Class::Throttled, "shut_out")
+        },
         _ => failed(Class::Rejected, "no"),
     }
 }
 
 #[tokio::test]
-async fn a_call_spends_one_unit_and_carries_the_login() {
+async fn a_call_spends_what_it_costs_and_carries_the_login() {
     let server = Server::playing([Step::Answer(200, "", "fine")]).await;
     let (transport, ledger) = with_static_token(&server);
     let answer = transport.call(&ask(Effect::Write), classify).await.unwrap();
     assert_eq!((answer.status, &answer.body[..]), (200, &b"fine"[..]));
-    assert_eq!(*ledger.spent.lock().unwrap(), [Meter::General]);
+    assert_eq!(*ledger.spent.lock().unwrap(), [(Meter::General, 5)]);
     assert_eq!(*ledger.calls.lock().unwrap(), [("ask", None)]);
     let head = &server.heads()[0];
     assert!(head.starts_with("POST /things?q=1 HTTP/1.1"), "{head}");
     assert!(head.contains(&format!("Bearer {SECRET}")), "{head}");
     assert!(head.contains("content-type: application/json"), "{head}");
+}
+
+#[tokio::test]
+async fn a_token_may_stand_bare_in_a_header_of_its_own() {
+    let server = Server::playing([Step::Answer(200, "", "fine")]).await;
+    let ledger = Arc::new(Ledger::default());
+    let transport = Transport::new(TransportConfig {
+        base_url: server.url.clone(),
+        tokens: Arc::new(StaticToken::new(SECRET.into())),
+        scheme: Scheme::Header("x-api-token"),
+        quota: Arc::clone(&ledger) as Arc<dyn Quota>,
+        clock: Arc::new(Noon),
+        observer: Arc::clone(&ledger) as Arc<dyn CallObserver>,
+        call_timeout: Duration::from_secs(10),
+    })
+    .unwrap();
+    transport.call(&ask(Effect::Read), classify).await.unwrap();
+    let head = &server.heads()[0];
+    assert!(head.contains(&format!("x-api-token: {SECRET}\r\n")), "{head}");
+    assert!(!head.to_lowercase().contains("authorization"), "{head}");
+}
+
+#[tokio::test]
+async fn an_oauth_app_names_itself_by_basic_and_its_secret_is_never_told() {
+    let server = Server::playing([Step::Answer(400, "", "bad secret a-secret-of-the-app")]).await;
+    let app = ClientCredentials { id: "app".to_owned(), secret: "a-secret-of-the-app".into() };
+    let transport =
+        Transport::without_login(&server.url, Arc::new(Noon), Arc::new(Unobserved), Duration::from_secs(10))
+            .unwrap()
+            .as_client(app);
+    let error = transport.call(&ask(Effect::Write), classify).await.unwrap_err();
+    assert_eq!(error.message, "said bad secret [redacted]");
+    // base64 of `app:a-secret-of-the-app`
+    let head = &server.heads()[0];
+    assert!(head.contains("authorization: Basic YXBwOmEtc2VjcmV0LW9mLXRoZS1hcHA=\r\n"), "{head}");
 }
 
 #[tokio::test]
@@ -240,6 +282,35 @@ async fn a_refused_login_is_renewed_and_the_call_replayed_once() {
     assert!(server.heads()[0].contains("first-token"));
     assert!(server.heads()[1].contains("second-token"));
     assert!(ledger.paused.lock().unwrap().is_empty());
+}
+
+/// A login whose token is good at another address.
+#[derive(Debug)]
+struct Elsewhere(Url);
+
+#[async_trait]
+impl Tokens for Elsewhere {
+    async fn token(&self) -> Result<AccessToken, Error> {
+        Ok(AccessToken { secret: SECRET.into(), version: 1, base_url: Some(self.0.clone()) })
+    }
+
+    async fn renew(&self, _stale: u64) -> Result<AccessToken, Error> {
+        Err(Error::new(Class::Bug, "renewed", "a good token was given up"))
+    }
+}
+
+#[tokio::test]
+async fn calls_go_where_the_token_says_with_the_headers_of_the_transport() {
+    let login_host = Server::playing([]).await;
+    let instance = Server::playing([Step::Answer(200, "", "fine")]).await;
+    let ledger = Arc::new(Ledger::default());
+    let tokens = Arc::new(Elsewhere(instance.url.clone()));
+    let transport = transport(login_host.url.clone(), tokens, &ledger, Duration::from_secs(10))
+        .with_headers(&[("X-Client", "infill")]);
+    transport.call(&ask(Effect::Read), classify).await.unwrap();
+    assert!(instance.heads()[0].contains("x-client: infill\r\n"), "{}", instance.heads()[0]);
+    assert!(login_host.heads().is_empty());
+    assert_eq!(transport.address().await.unwrap(), instance.url);
 }
 
 #[tokio::test]
@@ -326,6 +397,15 @@ async fn a_refusal_for_the_whole_account_cools_every_meter_down() {
     let meters: Vec<Meter> = observed.iter().map(|(meter, _)| *meter).collect();
     assert_eq!(meters, [Meter::General, Meter::Search]);
     assert!(observed.iter().all(|(_, seen)| seen.day_spent && seen.cool_down_until.is_some()));
+}
+
+#[tokio::test]
+async fn a_vendor_that_shuts_the_connection_out_pauses_it() {
+    let server = Server::playing([Step::Answer(402, "", "")]).await;
+    let (transport, ledger) = with_static_token(&server);
+    let error = transport.call(&ask(Effect::Read), classify).await.unwrap_err();
+    assert_eq!((error.class, error.code.as_str()), (Class::Throttled, "shut_out"));
+    assert_eq!(*ledger.paused.lock().unwrap(), ["shut out"]);
 }
 
 #[tokio::test]

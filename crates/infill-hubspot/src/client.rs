@@ -1,43 +1,37 @@
 //! The calls: [`HubSpot`] puts the pure parts together and keeps nothing but the account's time zone.
 
+mod missing;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use futures::stream::{self, StreamExt};
 use infill_crm::exchange::{Answer, Request, parse, unreadable};
 use infill_crm::{
-    Account, Catalog, Crm, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal, Transport,
-    Update, WriteAnswer,
+    Account, Catalog, Costs, Crm, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal,
+    Transport, Update, WriteAnswer,
 };
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
-use infill_model::row::Gone;
 use infill_model::slice::{Readiness, ResolvedSlice, Selection};
 use infill_model::{Class, ListId, ObjectType, PropertyName, RecordId, Value};
 use jiff::tz::TimeZone;
 
+use self::missing::{LookUp, Missing, none_of};
 use crate::blame::{self, NOT_FOUND};
 use crate::catalog::{self, Definitions};
 use crate::classify::{Complaint, classify};
 use crate::object::{object_of, type_id};
-use crate::request::{self, ApiVersion, Asked, Search};
+use crate::request::{self, ApiVersion, Search};
 use crate::response::{
     self, AccountDetails, AccountUsage, BatchUpdated, List, ListSearch, Memberships, OneList, SearchPage,
 };
 use crate::slice::{self, Handle, SearchPlace};
-use crate::{check, filter, normalize};
+use crate::{check, filter, ids, normalize};
 
 /// The vendor's name in messages.
 const VENDOR: &str = "HubSpot";
-
-/// Records of one call that are looked up one by one to tell deleted from merged. A slice full of ids that never
-/// were would otherwise cost a call each.
-const MOST_LOOK_UPS: usize = 20;
-
-/// Look-ups in flight at a time.
-const LOOK_UPS_AT_ONCE: usize = 4;
 
 /// Host of HubSpot's screens where the account names none.
 const DEFAULT_UI_DOMAIN: &str = "app.hubspot.com";
@@ -56,21 +50,6 @@ pub struct HubSpot {
     transport: Arc<Transport>,
     zone: OnceLock<TimeZone>,
     zone_was_asked_for: AtomicBool,
-}
-
-/// What became of a record that a batch did not find.
-enum LookUp {
-    /// It is there after all.
-    Found(Record),
-    /// It is not.
-    Gone(RecordId, Gone),
-}
-
-/// A record that HubSpot could not find, and whether it said so.
-#[derive(Clone)]
-struct Missing {
-    record: RecordId,
-    was_named: bool,
 }
 
 impl HubSpot {
@@ -297,72 +276,6 @@ impl HubSpot {
         let next = place.next(greatest.map(RecordId::as_str), response::next(page.paging));
         Ok(IdPage { records, next: next.map(|next| next.to_cursor()).transpose()? })
     }
-
-    /// Looks records up one by one that a batch did not find, as many as is sensible, those first about which
-    /// HubSpot said nothing.
-    async fn look_up(
-        &self,
-        type_id: &str,
-        mut missing: Vec<Missing>,
-        properties: &[PropertyName],
-    ) -> Result<Vec<LookUp>, Error> {
-        missing.sort_by_key(|missing| missing.was_named);
-        let unlooked = missing.split_off(missing.len().min(MOST_LOOK_UPS));
-        let unexplained = unlooked.iter().filter(|missing| !missing.was_named).count();
-        if unexplained > 0 {
-            return Err(Error::new(
-                Class::Transient,
-                "records_left_out",
-                format!(
-                    "HubSpot's answer leaves out {unexplained} records without a word; they are read again"
-                ),
-            ));
-        }
-        let mut found = Vec::with_capacity(missing.len() + unlooked.len());
-        let mut calls = stream::iter(missing)
-            .map(|missing| self.look_up_one(type_id, missing.record, properties))
-            .buffered(LOOK_UPS_AT_ONCE);
-        while let Some(one) = calls.next().await {
-            found.push(one?);
-        }
-        if !unlooked.is_empty() {
-            tracing::info!(records = unlooked.len(), "records not found were not looked up for a survivor");
-        }
-        found.extend(
-            unlooked.into_iter().map(|missing| LookUp::Gone(missing.record, Gone { survivor: None })),
-        );
-        Ok(found)
-    }
-
-    /// One record by its id: a deleted one is not found, a merged one answers with its survivor's id.
-    async fn look_up_one(
-        &self,
-        type_id: &str,
-        record: RecordId,
-        properties: &[PropertyName],
-    ) -> Result<LookUp, Error> {
-        let (request, asked) = request::single_read(self.version, type_id, &record, properties);
-        let answer = match self.call(&request).await {
-            Ok(answer) => answer,
-            Err(error) if error.class == Class::Gone => {
-                return Ok(LookUp::Gone(record, Gone { survivor: None }));
-            }
-            Err(error) => return Err(error),
-        };
-        let found = response::single_read(&answer.body, properties)
-            .map_err(|error| unreadable(VENDOR, &request, &answer, &error))?;
-        match asked {
-            _ if found.id != record => Ok(LookUp::Gone(record, Gone { survivor: Some(found.id) })),
-            Asked::Properties => Ok(LookUp::Found(found)),
-            Asked::IdOnly => Err(Error::new(
-                Class::Transient,
-                "read_inconsistent",
-                format!(
-                    "HubSpot does not find record {record} among others, and finds it alone; it is read again"
-                ),
-            )),
-        }
-    }
 }
 
 /// HubSpot's kind of a list in the words that its screens use.
@@ -390,8 +303,8 @@ fn within_batch(n_records: usize) -> Result<(), Error> {
 
 /// Refuses ids that cannot be HubSpot's, as from a file of another system.
 fn are_record_ids(records: &[RecordId]) -> Result<(), Error> {
-    let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-    let strange: Vec<RecordId> = records.iter().filter(|id| !is_id(id.as_str())).cloned().collect();
+    let is_strange = |id: &&RecordId| ids::record_id(id.as_str()).is_none();
+    let strange: Vec<RecordId> = records.iter().filter(is_strange).cloned().collect();
     let Some(first) = strange.first() else { return Ok(()) };
     let message = format!("\"{first}\" is no HubSpot record id, which is a whole number");
     Err(Error { records: strange, ..Error::new(Class::Rejected, "not_a_record_id", message) })
@@ -427,7 +340,15 @@ impl Crm for HubSpot {
     }
 
     fn limits(&self) -> Limits {
-        Limits { id_page: request::MEMBERSHIP_PAGE, read_batch: request::BATCH, write_batch: request::BATCH }
+        Limits {
+            id_page: request::MEMBERSHIP_PAGE,
+            read_batch: request::BATCH,
+            write_batch: request::BATCH,
+            write_call: request::BATCH,
+            // The account and its usage, the catalog, a list found by its name and looked at again.
+            looks: 5,
+            costs: Costs::CALLS,
+        }
     }
 
     async fn catalog(&self, object: &ObjectType) -> Result<Catalog, Error> {
@@ -520,7 +441,12 @@ impl Crm for HubSpot {
         self.account_for(type_id, missing, found, properties).await
     }
 
-    async fn write(&self, object: &ObjectType, updates: &[Update]) -> Result<WriteAnswer, Error> {
+    async fn write(
+        &self,
+        object: &ObjectType,
+        _targets: &[&PropertyDef],
+        updates: &[Update],
+    ) -> Result<WriteAnswer, Error> {
         if updates.is_empty() {
             return Ok(WriteAnswer::default());
         }
@@ -545,7 +471,7 @@ impl Crm for HubSpot {
         let missing =
             settled.missing.into_iter().map(|record| Missing { record, was_named: true }).collect::<Vec<_>>();
         let mut written =
-            WriteAnswer { confirmed: settled.confirmed, refused: settled.refused, gone: Vec::new() };
+            WriteAnswer { confirmed: settled.confirmed, refused: settled.refused, ..WriteAnswer::default() };
         // The rest of the batch is written: a look-up that fails must not lose that, and leaves its row unconfirmed.
         match self.look_up(type_id, missing, &[]).await {
             Ok(found) => written.gone.extend(found.into_iter().filter_map(|one| match one {
@@ -569,30 +495,5 @@ impl Crm for HubSpot {
         let domain = account.ui_domain.as_deref().unwrap_or(DEFAULT_UI_DOMAIN);
         let type_id = type_id(object).ok()?;
         Some(format!("https://{domain}/contacts/{}/record/{type_id}/{record}", account.id))
-    }
-}
-
-fn none_of(records: &[RecordId]) -> Vec<Missing> {
-    let distinct: HashSet<&RecordId> = records.iter().collect();
-    distinct.into_iter().map(|record| Missing { record: record.clone(), was_named: true }).collect()
-}
-
-impl HubSpot {
-    /// The answer to a read of which `missing` was not found.
-    async fn account_for(
-        &self,
-        type_id: &str,
-        missing: Vec<Missing>,
-        found: Vec<Record>,
-        properties: &[PropertyName],
-    ) -> Result<ReadAnswer, Error> {
-        let mut answer = ReadAnswer { records: found, gone: Vec::new() };
-        for one in self.look_up(type_id, missing, properties).await? {
-            match one {
-                LookUp::Found(record) => answer.records.push(record),
-                LookUp::Gone(record, gone) => answer.gone.push((record, gone)),
-            }
-        }
-        Ok(answer)
     }
 }

@@ -10,6 +10,7 @@ pub mod check;
 pub mod classify;
 pub mod client;
 pub mod filter;
+pub mod ids;
 pub mod normalize;
 pub mod oauth;
 pub mod object;

@@ -102,6 +102,7 @@ impl Refresh for OAuthRefresh {
                 ("refresh_token", refresh_token.clone()),
             ]),
             meter: Meter::Free,
+            cost: 0,
             effect: Effect::Write,
         };
         let answer =
@@ -112,6 +113,7 @@ impl Refresh for OAuthRefresh {
             access: granted.access_token,
             refresh: granted.refresh_token,
             expires_at: self.transport.now().checked_add(lifetime).ok(),
+            base_url: None,
         })
     }
 }
@@ -127,6 +129,7 @@ mod tests {
             path: String::new(),
             body: Body::Empty,
             meter: Meter::Free,
+            cost: 0,
             effect: Effect::Write,
         };
         let answer = Answer::of(status, &[], body);

@@ -85,7 +85,7 @@ impl FromStr for ApiVersion {
 
 fn get(operation: &'static str, path: String) -> Request {
     let (meter, effect) = (Meter::General, Effect::Read);
-    Request { operation, method: Method::Get, path, body: Body::Empty, meter, effect }
+    Request { operation, method: Method::Get, path, body: Body::Empty, meter, cost: 1, effect }
 }
 
 fn post(operation: &'static str, path: String, body: &impl Serialize) -> Result<Request, Error> {
@@ -97,7 +97,8 @@ fn post(operation: &'static str, path: String, body: &impl Serialize) -> Result<
         )
     })?;
     let (meter, effect) = (Meter::General, Effect::Read);
-    Ok(Request { operation, method: Method::Post, path, body: Body::Json(Bytes::from(bytes)), meter, effect })
+    let body = Body::Json(Bytes::from(bytes));
+    Ok(Request { operation, method: Method::Post, path, body, meter, cost: 1, effect })
 }
 
 /// Which account the token reaches.

@@ -41,6 +41,7 @@ fn refused(updates: &[Update], status: u16, body: &str) -> Error {
         path: String::new(),
         body: Body::Empty,
         meter: Meter::General,
+        cost: 1,
         effect: Effect::Write,
     };
     let answer = Answer::of(status, &[], body.to_owned());

@@ -27,6 +27,7 @@ fn request(effect: Effect, meter: Meter) -> Request {
         path: "/x".to_owned(),
         body: Body::Empty,
         meter,
+        cost: 1,
         effect,
     }
 }

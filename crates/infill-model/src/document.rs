@@ -127,6 +127,8 @@ fn yaml_fault(text: &str, error: &serde_saphyr::Error) -> Fault {
     } else if place.is_some_and(|place| stands_at_bare_reference(text, place)) {
         "not readable as YAML: a value that begins with {{ must be in quotes: \"{{input.firstname}}\""
             .to_owned()
+    } else if place.is_some_and(|place| stands_at_bare_dash(text, place)) {
+        "not readable as YAML: a value that is a single - must be in quotes: \"-\"".to_owned()
     } else {
         format!("not readable as YAML: {said}")
     };
@@ -144,6 +146,12 @@ fn stands_at_bare_reference(text: &str, place: Place) -> bool {
     let Some(line) = text.lines().nth(line_idx) else { return false };
     let before: String = line.chars().take(up_to).collect();
     before.ends_with("{{")
+}
+
+/// Whether the text at the place is a dash that ends its line after a key, which YAML takes for an item of a list.
+fn stands_at_bare_dash(text: &str, place: Place) -> bool {
+    let line_idx = usize::try_from(place.line).unwrap_or(usize::MAX).saturating_sub(1);
+    text.lines().nth(line_idx).is_some_and(|line| line.trim_end().ends_with(": -"))
 }
 
 fn place_of(location: &Location) -> Option<Place> {

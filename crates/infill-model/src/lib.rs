@@ -5,6 +5,7 @@
 //! (plans, messages, row pages) derives serde; the rest does not.
 
 pub mod cell;
+pub mod cron;
 pub mod document;
 pub mod error;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod plan;
 pub mod property;
 pub mod row;
 pub mod run;
+pub mod schedule;
 pub mod slice;
 pub mod stage;
 pub mod time;
@@ -28,6 +30,7 @@ pub use outcome::Outcome;
 pub use plan::Plan;
 pub use row::{Row, RowResult};
 pub use run::{CompiledRun, RunState};
+pub use schedule::Schedule;
 pub use stage::Stage;
 pub use time::{Clock, Timestamp};
 pub use value::{Properties, Value};

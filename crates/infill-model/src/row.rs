@@ -24,6 +24,10 @@ pub struct Row {
     /// Set when the record was gone already at the pull; then `inputs` and `before` are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<Gone>,
+    /// Why nothing can be done with the row, known before any call: its line of a file names no record. Then `inputs`
+    /// and `before` are empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Cause>,
 }
 
 /// What became of a record that is no longer there.

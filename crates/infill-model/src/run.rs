@@ -148,8 +148,11 @@ pub struct Forecast {
     pub rows: u64,
     /// Calls still to make: guard reads not counted, they depend on time.
     pub calls: u64,
+    /// What these calls cost of the day, in the vendor's units: calls, or tokens.
+    #[serde(default)]
+    pub units: u64,
     /// The shortest time the connection's burst limit allows, in seconds; `None` when unlimited.
     pub seconds: Option<u64>,
-    /// Calls left today, where known.
+    /// Units left today, where known.
     pub calls_left_today: Option<u64>,
 }

@@ -1,4 +1,6 @@
-//! The reconciler: what the store says is unfinished and nobody has touched for a while is published again. A broker wiped clean
+//! The reconciler, and the loop of the planner.
+//!
+//! What the store says is unfinished and nobody has touched for a while is published again. A broker wiped clean
 //! loses no run, and a run that was only recorded is started.
 
 use std::sync::Arc;
@@ -25,23 +27,28 @@ pub struct Settings {
     pub every: Duration,
     /// Work that nobody touched for this long is published again.
     pub republish_after: Duration,
+    /// Batches in flight at once, of a run that a schedule starts.
+    pub in_flight: u32,
 }
+
+/// Batches in flight when nobody says.
+const IN_FLIGHT: u32 = 8;
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { every: Duration::from_secs(1), republish_after: Duration::from_mins(1) }
+        Self { every: Duration::from_secs(1), republish_after: Duration::from_mins(1), in_flight: IN_FLIGHT }
     }
 }
 
 /// The reconciler with what it needs.
 #[derive(Clone, Debug)]
 pub struct Planner {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     heartbeat: Heartbeat,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl Planner {
@@ -74,12 +81,16 @@ impl Planner {
         }
     }
 
-    /// One round; says how many messages it published.
+    /// One round: starts what is due by its schedule and publishes what is unfinished. Says how many messages it published. With
+    /// `only`, schedules are left to others.
     ///
     /// # Errors
     /// When the store or the broker fails; the next round goes on.
     pub async fn round(&self, only: Option<RunId>) -> Result<u64, Error> {
         let now = self.clock.now();
+        if only.is_none() {
+            self.keep_schedules(now).await?;
+        }
         let before = now.saturating_sub(self.settings.republish_after).unwrap_or(now);
         let mut n_published = self.publish_stale(only, before, now).await?;
         for run in self.store.starved_runs(UNITS_PER_ROUND).await? {

@@ -1,6 +1,7 @@
 //! Starting a run: recording it is enough, the reconciler publishes its first message.
 
 use infill_model::plan::FIRST_RUN_CAP;
+use infill_model::slice::ResolvedSlice;
 use infill_model::{Plan, RunId, Timestamp};
 use infill_store::Store;
 use infill_store::store::NewRun;
@@ -34,7 +35,7 @@ pub fn cap(plan_max: Option<u64>, asked: Asked, has_verified: bool) -> (Option<u
     }
 }
 
-/// Records a run.
+/// Records a run; with `slice`, one whose slice is known already. Its id is [`RunId::new`] of `now` and `random`.
 ///
 /// # Errors
 /// When the store fails; then there is no run.
@@ -43,11 +44,12 @@ pub async fn start(
     plan: Plan,
     cap: Option<u64>,
     in_flight: u32,
+    slice: Option<ResolvedSlice>,
     now: Timestamp,
     random: [u8; 10],
 ) -> Result<RunId, Error> {
     let id = RunId::new(now, random);
-    store.create_run(&NewRun { id, plan, cap, in_flight: in_flight.max(1), created_at: now }).await?;
+    store.create_run(&NewRun { id, plan, cap, in_flight: in_flight.max(1), slice, created_at: now }).await?;
     Ok(id)
 }
 

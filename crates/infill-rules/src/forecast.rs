@@ -12,15 +12,21 @@ pub struct Known {
     pub rows: u64,
     /// Rows of the canary.
     pub canary: u64,
-    /// Rows in one write.
+    /// Rows in one batch.
     pub write_batch: u64,
+    /// Rows in one call of a write; a batch is a whole number of them.
+    pub write_call: u64,
     /// Rows in one read.
     pub read_batch: u64,
+    /// What a call of a write costs, in the vendor's units.
+    pub write_cost: u64,
+    /// What a read costs.
+    pub read_cost: u64,
     /// How much is read back.
     pub verify: Verify,
     /// The burst limit.
     pub rate: Option<Rate>,
-    /// Calls left today, where known.
+    /// Units left today, where known.
     pub left_today: Option<u64>,
 }
 
@@ -30,7 +36,7 @@ pub fn forecast(known: &Known) -> Forecast {
     let canary = known.canary.min(known.rows);
     let rest = known.rows.saturating_sub(canary);
     let calls_of = |rows: u64, size: u64| rows.div_ceil(size.max(1));
-    let writes = calls_of(canary, known.write_batch).saturating_add(calls_of(rest, known.write_batch));
+    let writes = calls_of(canary, known.write_call).saturating_add(calls_of(rest, known.write_call));
     let read_back = |rows: u64| calls_of(rows, known.read_batch.min(known.write_batch));
     let reads = match known.verify {
         Verify::All => read_back(canary).saturating_add(read_back(rest)),
@@ -38,12 +44,13 @@ pub fn forecast(known: &Known) -> Forecast {
         Verify::Sample(rows) => read_back(canary).saturating_add(calls_of(rest, known.write_batch).min(rows)),
     };
     let calls = writes.saturating_add(reads);
+    let units = writes.saturating_mul(known.write_cost).saturating_add(reads.saturating_mul(known.read_cost));
     let seconds = known.rate.map(|rate| {
         let per_window = u64::from(rate.calls.max(1));
         let full_windows = calls.saturating_sub(1) / per_window;
         full_windows.saturating_mul(u64::try_from(rate.per_ms).unwrap_or(0)) / 1_000
     });
-    Forecast { rows: known.rows, calls, seconds, calls_left_today: known.left_today }
+    Forecast { rows: known.rows, calls, units, seconds, calls_left_today: known.left_today }
 }
 
 #[cfg(test)]
@@ -56,14 +63,21 @@ mod tests {
             rows: 537,
             canary: 5,
             write_batch: 100,
+            write_call: 100,
+            write_cost: 1,
+            read_cost: 1,
             read_batch: 100,
             verify: Verify::All,
             rate: Some(Rate { calls: 190, per_ms: 10_000 }),
             left_today: Some(1_000),
         };
-        let expected = Forecast { rows: 537, calls: 14, seconds: Some(0), calls_left_today: Some(1_000) };
+        let expected =
+            Forecast { rows: 537, calls: 14, units: 14, seconds: Some(0), calls_left_today: Some(1_000) };
         assert_eq!(forecast(&known), expected);
         assert_eq!(forecast(&Known { verify: Verify::None, ..known }).calls, 7);
+        let by_record = Known { rows: 10_005, write_call: 1, write_cost: 5, read_cost: 10, ..known };
+        let cost = forecast(&by_record);
+        assert_eq!((cost.calls, cost.units), (10_005 + 101, 5 * 10_005 + 10 * 101));
         assert_eq!(forecast(&Known { rows: 100_005, ..known }).seconds, Some(100));
     }
 }

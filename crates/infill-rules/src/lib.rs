@@ -14,4 +14,6 @@ pub mod guard;
 pub mod intend;
 pub mod quota;
 pub mod retry;
+pub mod sample;
+pub mod schedule;
 pub mod settle;

@@ -26,6 +26,48 @@ impl Default for Firing {
     }
 }
 
+impl Firing {
+    /// Takes a key of the text form that says when; `false` when it is none of them.
+    ///
+    /// # Errors
+    /// A value that is not what the key takes.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<bool, SpecError> {
+        let bad = |what: &str| SpecError(format!("`{key}={value}` is not {what}"));
+        let whole = || value.parse::<u64>().map_err(|_| bad("a whole number"));
+        match key {
+            "after" => self.after = whole()?,
+            "every" => self.every = whole()?.max(1),
+            "count" => self.count = Some(whole()?),
+            "p" => {
+                let chance = value.parse::<f64>().ok().filter(|chance| (0.0..=1.0).contains(chance));
+                self.probability = chance.ok_or_else(|| bad("a number from 0 to 1"))?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl fmt::Display for Firing {
+    /// The keys that are not as usual, each after a comma.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { after, every, count, probability } = self;
+        if *after > 0 {
+            write!(f, ",after={after}")?;
+        }
+        if *every > 1 {
+            write!(f, ",every={every}")?;
+        }
+        if let Some(count) = count {
+            write!(f, ",count={count}")?;
+        }
+        if *probability < 1.0 {
+            write!(f, ",p={probability}")?;
+        }
+        Ok(())
+    }
+}
+
 /// How often a fault's target was met and how often it struck.
 #[derive(Debug, Default)]
 pub struct Tally {

@@ -5,6 +5,8 @@
 //! documents cannot agree with itself; any client of the vendor can be pointed at it.
 //!
 //! - [`hubspot`]: HubSpot's CRM API.
+//! - [`pipedrive`]: Pipedrive's API, versions 1 and 2.
+//! - [`salesforce`]: Salesforce's REST API and Bulk API 2.0.
 //! - [`fault`]: when a fault fires, and the text form of fault specifications, for every vendor.
 //! - [`limit`]: counting calls in a rolling window.
 //! - [`clock`]: the time a simulator lives in, which tests may move forward.
@@ -13,3 +15,10 @@ pub mod clock;
 pub mod fault;
 pub mod hubspot;
 pub mod limit;
+mod people;
+pub mod pipedrive;
+mod query;
+pub mod salesforce;
+mod serving;
+mod wire;
+mod word;

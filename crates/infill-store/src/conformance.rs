@@ -8,7 +8,9 @@ mod counters;
 mod letters;
 mod opening;
 mod runs;
+mod schedules;
 mod slice;
+mod supplied;
 mod values;
 mod waiting;
 mod work;
@@ -164,6 +166,10 @@ on_both_engines! {
         a_chunk_is_stored_once,
         of_many_readers_of_a_chunk_one_stores_it,
         any_text_survives_in_a_page;
+    supplied:
+        lines_are_listed_in_their_order_the_faulty_last,
+        a_record_named_twice_is_kept_once_and_told,
+        what_no_run_came_for_is_forgotten_and_nothing_else;
     work:
         a_claim_fills_the_window_lowest_first,
         a_claimant_is_told_again_what_it_has_not_touched,
@@ -181,6 +187,14 @@ on_both_engines! {
         a_save_moves_the_counts_by_the_difference,
         broken_leases_are_free_at_once,
         batches_are_listed_in_order;
+    schedules:
+        a_schedule_is_read_back_as_saved,
+        a_start_records_its_run_and_what_it_tells,
+        of_many_planners_one_starts_the_run,
+        nothing_starts_beside_a_run_of_the_plan,
+        only_what_may_be_due_is_listed_to_planners,
+        a_paused_schedule_starts_nothing_until_it_is_resumed,
+        a_removed_schedule_leaves_its_runs;
     letters:
         a_letter_comes_with_the_save_that_failed_the_row,
         reopened_rows_are_pending_and_the_run_goes_on,

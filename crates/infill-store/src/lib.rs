@@ -4,12 +4,14 @@
 //! says who looks at it next. It decides nothing: every transition is a compare-and-set that the caller
 //! asked for, and no remote call happens inside a transaction.
 
+mod commit;
 #[cfg(test)]
 mod conformance;
 pub mod error;
 mod migrations;
 mod page;
 pub mod postgres;
+pub mod schedule;
 pub mod sqlite;
 mod stale;
 pub mod store;

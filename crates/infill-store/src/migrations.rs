@@ -22,6 +22,8 @@ pub(crate) const SQLITE: &[Step] = steps!["sqlite":
     "V20261121120300__create_letters",
     "V20261121120400__create_quotas",
     "V20261121120500__create_logins",
+    "V20261121163000__create_supplied",
+    "V20261121170000__create_schedules",
 ];
 
 /// The steps for PostgreSQL.
@@ -32,6 +34,8 @@ pub(crate) const POSTGRES: &[Step] = steps!["postgres":
     "V20261121120300__create_letters",
     "V20261121120400__create_quotas",
     "V20261121120500__create_logins",
+    "V20261121163000__create_supplied",
+    "V20261121170000__create_schedules",
 ];
 
 /// The table in which applied steps are noted.

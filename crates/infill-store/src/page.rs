@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! source page: [[[name, …], …], [[record, inputs' names, [value, …], before's names, [value, …], gone], …]]
+//!              a row that is refused has the cause as one more item
 //! result page: [[[name, …], …], [kind of cell, …],
 //!               [[state, wanted's names, [value, …], [[kind, [output, …], error], …], rest], …]]
 //! ```
@@ -38,7 +39,21 @@ pub(crate) fn write_rows(rows: &[Row]) -> Result<String, Error> {
         .iter()
         .map(|row| {
             let (inputs, before) = (names.place(&row.inputs), names.place(&row.before));
-            (&row.record, inputs, Values(&row.inputs), before, Values(&row.before), &row.gone)
+            let (input_values, before_values) = (Values(&row.inputs), Values(&row.before));
+            match &row.refused {
+                None => {
+                    WrittenRow::Taken(&row.record, inputs, input_values, before, before_values, &row.gone)
+                }
+                Some(cause) => WrittenRow::Refused(
+                    &row.record,
+                    inputs,
+                    input_values,
+                    before,
+                    before_values,
+                    &row.gone,
+                    cause,
+                ),
+            }
         })
         .collect();
     written(&(names.0, rows))
@@ -47,14 +62,16 @@ pub(crate) fn write_rows(rows: &[Row]) -> Result<String, Error> {
 /// The rows of a source page.
 pub(crate) fn read_rows(text: &str) -> Result<Vec<Row>, Unreadable> {
     let SourcePage(names, rows) = serde_json::from_str(text)?;
-    let row = |SourceRow(record, inputs, input_values, before, before_values, gone): SourceRow<'_>| {
-        Ok(Row {
-            record: RecordId::from(&*record),
-            inputs: properties(&names, inputs, input_values)?,
-            before: properties(&names, before, before_values)?,
-            gone,
-        })
-    };
+    let row =
+        |SourceRow(record, inputs, input_values, before, before_values, gone, refused): SourceRow<'_>| {
+            Ok(Row {
+                record: RecordId::from(&*record),
+                inputs: properties(&names, inputs, input_values)?,
+                before: properties(&names, before, before_values)?,
+                gone,
+                refused,
+            })
+        };
     rows.into_iter().map(row).collect()
 }
 
@@ -98,7 +115,23 @@ fn written(page: &impl Serialize) -> Result<String, Error> {
 struct SourcePage<'a>(#[serde(default)] Vec<Vec<PropertyName>>, #[serde(default, borrow)] Vec<SourceRow<'a>>);
 
 #[derive(Deserialize)]
-struct SourceRow<'a>(#[serde(borrow)] Cow<'a, str>, usize, Vec<Value>, usize, Vec<Value>, Option<Gone>);
+struct SourceRow<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    usize,
+    Vec<Value>,
+    usize,
+    Vec<Value>,
+    Option<Gone>,
+    #[serde(default)] Option<Cause>,
+);
+
+/// A row as [`SourceRow`] reads it. Few are refused, and the others do without the item.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum WrittenRow<'a> {
+    Taken(&'a RecordId, usize, Values<'a>, usize, Values<'a>, &'a Option<Gone>),
+    Refused(&'a RecordId, usize, Values<'a>, usize, Values<'a>, &'a Option<Gone>, &'a Cause),
+}
 
 #[derive(Deserialize)]
 struct ResultPage<'a>(
@@ -279,9 +312,26 @@ mod tests {
 
     fn row() -> impl Strategy<Value = Row> {
         let gone = prop::option::of(prop::option::of(".{0,3}".prop_map(RecordId::from)));
-        (".{0,6}", some_properties(), some_properties(), gone).prop_map(|(record, inputs, before, gone)| {
-            Row { record: record.into(), inputs, before, gone: gone.map(|survivor| Gone { survivor }) }
-        })
+        (".{0,6}", some_properties(), some_properties(), gone, some_cause()).prop_map(
+            |(record, inputs, before, gone, refused)| Row {
+                record: record.into(),
+                inputs,
+                before,
+                gone: gone.map(|survivor| Gone { survivor }),
+                refused,
+            },
+        )
+    }
+
+    fn some_cause() -> impl Strategy<Value = Option<Cause>> {
+        prop::option::of(".{0,4}".prop_map(|message| Cause {
+            class: Class::Rejected,
+            code: "x".to_owned(),
+            message,
+            property: None,
+            correlation_id: Some("y".to_owned()),
+            at: None,
+        }))
     }
 
     fn cell() -> impl Strategy<Value = Cell> {
@@ -303,17 +353,9 @@ mod tests {
     }
 
     fn result() -> impl Strategy<Value = RowResult> {
-        let cause = prop::option::of(".{0,4}".prop_map(|message| Cause {
-            class: Class::Rejected,
-            code: "x".to_owned(),
-            message,
-            property: None,
-            correlation_id: Some("y".to_owned()),
-            at: None,
-        }));
         let survivor = prop::option::of(".{0,3}".prop_map(RecordId::from));
         let cells = prop::collection::vec(cell(), 0..3);
-        (cells, some_properties(), state(), cause, some_properties(), survivor).prop_map(
+        (cells, some_properties(), state(), some_cause(), some_properties(), survivor).prop_map(
             |(cells, wanted, state, cause, found, survivor)| RowResult {
                 cells,
                 wanted,
@@ -344,6 +386,7 @@ mod tests {
             inputs: [("firstname".into(), json!("Zoë")), ("phone".into(), phone)].into(),
             before: [("note".into(), json!(null))].into(),
             gone: None,
+            refused: None,
         };
         let gone = Row { gone: Some(Gone { survivor: None }), ..row("9", json!("")) };
         assert_eq!(

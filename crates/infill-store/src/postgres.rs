@@ -1,6 +1,7 @@
 //! The engine for many machines: one PostgreSQL database, version 12 or newer, or one schema of it.
 //!
-//! Most operations are one statement, so one round trip and one transaction. Statements rely on PostgreSQL's
+//! Most operations are one statement, so one round trip and one transaction. What can be found out again after a crash of the
+//! server is committed without waiting for its disk. Statements rely on PostgreSQL's
 //! `read committed`: a statement that waited for a tuple goes on with the tuple as it is then.
 
 mod batches;
@@ -10,17 +11,23 @@ mod open;
 mod pool;
 mod quotas;
 mod runs;
+mod schedules;
 mod slice;
+mod supplied;
 mod work;
 
 use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::row::Cause;
-use infill_model::slice::ResolvedSlice;
-use infill_model::{BatchNo, ChunkNo, CompiledRun, ConnectionName, RunId, RunState, Timestamp};
+use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
+use infill_model::{
+    BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
+};
 use secrecy::SecretString;
 
+use crate::commit::Commit;
 use crate::error::Error;
+use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
     Batch, BatchSave, Chunk, Lease, Leased, Letter, LetterFilter, ListingStep, Login, NewBatch, NewRun,
     Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
@@ -32,7 +39,8 @@ use pool::Pool;
 /// A store in a database.
 #[derive(Debug)]
 pub struct Postgres {
-    pool: Pool,
+    durable: Pool,
+    ordered: Pool,
     vault: Vault,
     recent: Recent,
     known: i64,
@@ -53,33 +61,34 @@ impl Postgres {
         schema: Option<String>,
         key: Option<SecretString>,
     ) -> Result<Self, Error> {
-        let pool = Pool::new(&uri, schema.as_deref())?;
-        let vault = Vault::new(key.as_ref(), pool.address())?;
-        let known = open::prepare(&pool, schema.as_deref()).await?;
-        Ok(Self { pool, vault, recent: Recent::default(), known })
+        let durable = Pool::new(&uri, schema.as_deref(), Commit::Durable)?;
+        let ordered = Pool::new(&uri, schema.as_deref(), Commit::Ordered)?;
+        let vault = Vault::new(key.as_ref(), durable.address())?;
+        let known = open::prepare(&durable, schema.as_deref()).await?;
+        Ok(Self { durable, ordered, vault, recent: Recent::default(), known })
     }
 }
 
 #[async_trait]
 impl Store for Postgres {
     async fn ready(&self) -> Result<(), Error> {
-        open::check(&self.pool, self.known).await
+        open::check(&self.ordered, self.known).await
     }
 
     async fn create_run(&self, run: &NewRun) -> Result<(), Error> {
-        runs::create(&self.pool, run).await
+        runs::create(&self.durable, run).await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
-        runs::read(&self.pool, &self.recent, run).await
+        runs::read(&self.ordered, &self.recent, run).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, Error> {
-        runs::list(&self.pool, filter).await
+        runs::list(&self.ordered, filter).await
     }
 
     async fn has_verified(&self, plan_name: &str, connection: &ConnectionName) -> Result<bool, Error> {
-        runs::has_verified(&self.pool, plan_name, connection).await
+        runs::has_verified(&self.ordered, plan_name, connection).await
     }
 
     async fn move_run(
@@ -90,31 +99,31 @@ impl Store for Postgres {
         cause: Option<&Cause>,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        runs::move_to(&self.pool, run, from, to, cause, now).await
+        runs::move_to(&self.durable, run, from, to, cause, now).await
     }
 
     async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error> {
-        runs::park(&self.pool, run, parked).await
+        runs::park(&self.ordered, run, parked).await
     }
 
     async fn warn_run(&self, run: RunId, warning: &str) -> Result<(), Error> {
-        runs::warn(&self.pool, run, warning).await
+        runs::warn(&self.ordered, run, warning).await
     }
 
     async fn add_calls(&self, run: RunId, calls: u64) -> Result<(), Error> {
-        runs::add_calls(&self.pool, run, calls).await
+        runs::add_calls(&self.ordered, run, calls).await
     }
 
     async fn save_slice(&self, run: RunId, slice: &ResolvedSlice) -> Result<(), Error> {
-        slice::save(&self.pool, run, slice).await
+        slice::save(&self.ordered, run, slice).await
     }
 
     async fn freeze(&self, run: RunId, step: &ListingStep) -> Result<bool, Error> {
-        slice::freeze(&self.pool, run, step).await
+        slice::freeze(&self.ordered, run, step).await
     }
 
     async fn chunk(&self, run: RunId, chunk: ChunkNo) -> Result<Option<Chunk>, Error> {
-        slice::chunk(&self.pool, run, chunk).await
+        slice::chunk(&self.ordered, run, chunk).await
     }
 
     async fn store_chunk(
@@ -124,11 +133,27 @@ impl Store for Postgres {
         batches: &[NewBatch],
         now: Timestamp,
     ) -> Result<Progress, Error> {
-        slice::store_chunk(&self.pool, run, chunk, batches, now).await
+        slice::store_chunk(&self.ordered, run, chunk, batches, now).await
+    }
+
+    async fn supply(&self, run: RunId, part: &[Supplied]) -> Result<Vec<u64>, Error> {
+        supplied::keep(&self.ordered, run, part).await
+    }
+
+    async fn supplied(&self, run: RunId, after: SuppliedPlace, limit: u32) -> Result<Vec<Supplied>, Error> {
+        supplied::list(&self.ordered, run, after, limit).await
+    }
+
+    async fn supplied_for(&self, run: RunId, records: &[RecordId]) -> Result<Vec<Supplied>, Error> {
+        supplied::of_records(&self.ordered, run, records).await
+    }
+
+    async fn forget_supplied(&self, before: Timestamp) -> Result<u64, Error> {
+        supplied::forget(&self.ordered, before).await
     }
 
     async fn save_compiled(&self, run: RunId, compiled: &CompiledRun) -> Result<(), Error> {
-        runs::save_compiled(&self.pool, run, compiled).await
+        runs::save_compiled(&self.ordered, run, compiled).await
     }
 
     async fn claim(
@@ -139,11 +164,11 @@ impl Store for Postgres {
         window: u32,
         now: Timestamp,
     ) -> Result<Vec<u32>, Error> {
-        work::claim(&self.pool, run, kind, claimant, window, now).await
+        work::claim(&self.ordered, run, kind, claimant, window, now).await
     }
 
     async fn touch(&self, run: RunId, work: &Work, at: Timestamp) -> Result<(), Error> {
-        work::touch(&self.pool, run, *work, at).await
+        work::touch(&self.ordered, run, *work, at).await
     }
 
     async fn stale_work(
@@ -152,15 +177,15 @@ impl Store for Postgres {
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<(RunId, Work)>, Error> {
-        work::stale(&self.pool, only, before, limit).await
+        work::stale(&self.ordered, only, before, limit).await
     }
 
     async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error> {
-        work::starved_runs(&self.pool, limit).await
+        work::starved_runs(&self.ordered, limit).await
     }
 
     async fn break_leases(&self, run: RunId) -> Result<(), Error> {
-        batches::break_leases(&self.pool, run).await
+        batches::break_leases(&self.ordered, run).await
     }
 
     async fn lease_batch(
@@ -171,7 +196,7 @@ impl Store for Postgres {
         take_over: bool,
         now: Timestamp,
     ) -> Result<Leased, Error> {
-        batches::lease(&self.pool, run, batch, *lease, take_over, now).await
+        batches::lease(&self.ordered, run, batch, *lease, take_over, now).await
     }
 
     async fn save_batch(
@@ -181,15 +206,19 @@ impl Store for Postgres {
         lease: &Lease,
         save: &BatchSave<'_>,
     ) -> Result<Saved, Error> {
-        batches::save(&self.pool, run, batch, *lease, save).await
+        let pool = match Commit::of_save(save.results) {
+            Commit::Ordered => &self.ordered,
+            Commit::Durable => &self.durable,
+        };
+        batches::save(pool, run, batch, *lease, save).await
     }
 
     async fn batches(&self, run: RunId, after: Option<BatchNo>, limit: u32) -> Result<Vec<Batch>, Error> {
-        batches::list(&self.pool, run, after, limit).await
+        batches::list(&self.ordered, run, after, limit).await
     }
 
     async fn progress(&self, run: RunId) -> Result<Progress, Error> {
-        runs::progress(&self.pool, run).await
+        runs::progress(&self.ordered, run).await
     }
 
     async fn letters(
@@ -198,11 +227,11 @@ impl Store for Postgres {
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Letter>, Error> {
-        letters::list(&self.pool, filter, after, limit).await
+        letters::list(&self.ordered, filter, after, limit).await
     }
 
     async fn count_letters(&self, filter: &LetterFilter) -> Result<u64, Error> {
-        letters::count(&self.pool, filter).await
+        letters::count(&self.ordered, filter).await
     }
 
     async fn reopen(
@@ -212,23 +241,47 @@ impl Store for Postgres {
         letters: &[i64],
         now: Timestamp,
     ) -> Result<u64, Error> {
-        letters::reopen(&self.pool, run, batch, letters, now).await
+        letters::reopen(&self.durable, run, batch, letters, now).await
     }
 
     async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error> {
-        letters::discard(&self.pool, filter, now).await
+        letters::discard(&self.durable, filter, now).await
+    }
+
+    async fn save_schedule(&self, plan: &Plan, next_start: Timestamp) -> Result<(), Error> {
+        schedules::save(&self.durable, plan, next_start).await
+    }
+
+    async fn schedules(&self, due_by: Option<Timestamp>) -> Result<Vec<StoredSchedule>, Error> {
+        schedules::list(&self.ordered, due_by).await
+    }
+
+    async fn step_schedule(&self, schedule: &ScheduleKey, step: &ScheduleStep) -> Result<bool, Error> {
+        schedules::step(&self.durable, schedule, step).await
+    }
+
+    async fn pause_schedule(&self, schedule: &ScheduleKey, at: Timestamp) -> Result<bool, Error> {
+        schedules::pause(&self.durable, schedule, at).await
+    }
+
+    async fn resume_schedule(&self, schedule: &ScheduleKey, next_start: Timestamp) -> Result<bool, Error> {
+        schedules::resume(&self.durable, schedule, next_start).await
+    }
+
+    async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error> {
+        schedules::remove(&self.durable, schedule).await
     }
 
     async fn update_quota(&self, connection: &ConnectionName, decide: QuotaDecision) -> Result<(), Error> {
-        quotas::update(&self.pool, connection, decide).await
+        quotas::update(&self.ordered, connection, decide).await
     }
 
     async fn quota(&self, connection: &ConnectionName) -> Result<Option<serde_json::Value>, Error> {
-        quotas::read(&self.pool, connection).await
+        quotas::read(&self.ordered, connection).await
     }
 
     async fn login(&self, connection: &ConnectionName) -> Result<Option<Login>, Error> {
-        logins::read(&self.pool, &self.vault, connection).await
+        logins::read(&self.ordered, &self.vault, connection).await
     }
 
     async fn lease_login(
@@ -238,10 +291,10 @@ impl Store for Postgres {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        logins::lease(&self.pool, connection, owner, until, now).await
+        logins::lease(&self.ordered, connection, owner, until, now).await
     }
 
     async fn save_login(&self, connection: &ConnectionName, login: &Login) -> Result<bool, Error> {
-        logins::save(&self.pool, &self.vault, connection, login).await
+        logins::save(&self.durable, &self.vault, connection, login).await
     }
 }

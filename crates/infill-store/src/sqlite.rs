@@ -9,8 +9,11 @@ mod logins;
 mod open;
 mod quotas;
 mod runs;
+mod schedules;
 mod slice;
+mod supplied;
 mod work;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,11 +21,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::row::Cause;
-use infill_model::slice::ResolvedSlice;
-use infill_model::{BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, RunId, RunState, Timestamp};
+use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
+use infill_model::{
+    BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
+};
 use secrecy::SecretString;
 
 use crate::error::Error;
+use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
     Batch, BatchSave, Chunk, Lease, Leased, Letter, LetterFilter, ListingStep, Login, NewBatch, NewRun,
     Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
@@ -128,6 +134,22 @@ impl Store for Sqlite {
         slice::store_chunk(&self.connections, run, chunk, batches, now).await
     }
 
+    async fn supply(&self, run: RunId, part: &[Supplied]) -> Result<Vec<u64>, Error> {
+        supplied::keep(&self.connections, run, part).await
+    }
+
+    async fn supplied(&self, run: RunId, after: SuppliedPlace, limit: u32) -> Result<Vec<Supplied>, Error> {
+        supplied::list(&self.connections, run, after, limit).await
+    }
+
+    async fn supplied_for(&self, run: RunId, records: &[RecordId]) -> Result<Vec<Supplied>, Error> {
+        supplied::of_records(&self.connections, run, records).await
+    }
+
+    async fn forget_supplied(&self, before: Timestamp) -> Result<u64, Error> {
+        supplied::forget(&self.connections, before).await
+    }
+
     async fn save_compiled(&self, run: RunId, compiled: &CompiledRun) -> Result<(), Error> {
         runs::save_compiled(&self.connections, run, compiled).await
     }
@@ -218,6 +240,30 @@ impl Store for Sqlite {
 
     async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error> {
         letters::discard(&self.connections, filter, now).await
+    }
+
+    async fn save_schedule(&self, plan: &Plan, next_start: Timestamp) -> Result<(), Error> {
+        schedules::save(&self.connections, plan, next_start).await
+    }
+
+    async fn schedules(&self, due_by: Option<Timestamp>) -> Result<Vec<StoredSchedule>, Error> {
+        schedules::list(&self.connections, due_by).await
+    }
+
+    async fn step_schedule(&self, schedule: &ScheduleKey, step: &ScheduleStep) -> Result<bool, Error> {
+        schedules::step(&self.connections, schedule, step).await
+    }
+
+    async fn pause_schedule(&self, schedule: &ScheduleKey, at: Timestamp) -> Result<bool, Error> {
+        schedules::pause(&self.connections, schedule, at).await
+    }
+
+    async fn resume_schedule(&self, schedule: &ScheduleKey, next_start: Timestamp) -> Result<bool, Error> {
+        schedules::resume(&self.connections, schedule, next_start).await
+    }
+
+    async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error> {
+        schedules::remove(&self.connections, schedule).await
     }
 
     async fn update_quota(&self, connection: &ConnectionName, decide: QuotaDecision) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::outcome::Counts;
 use infill_model::row::Cause;
-use infill_model::slice::ResolvedSlice;
+use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
     BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, Properties, RecordId, Row, RowResult, RunId,
     RunState, Stage, Timestamp,
@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 
 /// Everything durable.
 #[async_trait]
@@ -70,6 +71,20 @@ pub trait Store: Send + Sync + Debug {
         batches: &[NewBatch],
         now: Timestamp,
     ) -> Result<Progress, Error>;
+
+    // Records supplied by a file.
+
+    /// Takes in a part of a file of record ids, for a run that is recorded only when the whole file is in: so no run ever
+    /// starts on half a file. Of several lines that name one record the first to come stays; says which lines of the part
+    /// came after, in their order.
+    async fn supply(&self, run: RunId, part: &[Supplied]) -> Result<Vec<u64>, Error>;
+    /// What was supplied to a run, in the order of [`SuppliedPlace`], from after a place on.
+    async fn supplied(&self, run: RunId, after: SuppliedPlace, limit: u32) -> Result<Vec<Supplied>, Error>;
+    /// What was supplied to a run for these records, in no order.
+    async fn supplied_for(&self, run: RunId, records: &[RecordId]) -> Result<Vec<Supplied>, Error>;
+    /// Forgets what was supplied to runs whose ids are older than a moment and that are not there: the file was never
+    /// taken in to its end. Says how many lines.
+    async fn forget_supplied(&self, before: Timestamp) -> Result<u64, Error>;
 
     // The chain.
 
@@ -168,6 +183,25 @@ pub trait Store: Send + Sync + Debug {
     /// Marks open letters discarded; says how many.
     async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error>;
 
+    // Schedules.
+
+    /// Adds the schedule of a plan, or replaces the plan and the next start of the one there is; then it stays paused if it was,
+    /// and a start that waits goes on waiting.
+    async fn save_schedule(&self, plan: &Plan, next_start: Timestamp) -> Result<(), Error>;
+    /// Schedules by name; with `due_by`, those that something may be done about: not paused, and with a start that is due
+    /// by then or waits.
+    async fn schedules(&self, due_by: Option<Timestamp>) -> Result<Vec<StoredSchedule>, Error>;
+    /// Carries out what was decided about a schedule and records the run it starts, all at once. Changes nothing when the
+    /// schedule has another revision, is paused, or a run of the plan on its connection goes on that it was to start
+    /// beside; says whether it did. So of many planners that decide the same, one starts the run.
+    async fn step_schedule(&self, schedule: &ScheduleKey, step: &ScheduleStep) -> Result<bool, Error>;
+    /// Pauses a schedule; says whether it is there.
+    async fn pause_schedule(&self, schedule: &ScheduleKey, at: Timestamp) -> Result<bool, Error>;
+    /// Ends a pause: starts that passed meanwhile, or waited, are forgotten. Says whether there was a pause to end.
+    async fn resume_schedule(&self, schedule: &ScheduleKey, next_start: Timestamp) -> Result<bool, Error>;
+    /// Forgets a schedule, not its runs; says whether it was there.
+    async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error>;
+
     // Connections.
 
     /// Reads and replaces the quota of a connection in one transaction that all workers queue up for. The moment handed to
@@ -206,6 +240,8 @@ pub struct NewRun {
     pub cap: Option<u64>,
     /// Batches (and chunks) in flight at once.
     pub in_flight: u32,
+    /// The slice, when it is known already: the lines of a file that were [supplied](Store::supply).
+    pub slice: Option<ResolvedSlice>,
     /// When.
     pub created_at: Timestamp,
 }
@@ -523,4 +559,6 @@ pub struct Login {
     pub refresh: SecretString,
     /// When the access token stops working.
     pub expires_at: Option<Timestamp>,
+    /// Where calls with the access token go, when the vendor said so along with it.
+    pub base_url: Option<String>,
 }

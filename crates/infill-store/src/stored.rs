@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use infill_model::outcome::Counts;
+use infill_model::slice::Supplied;
 use infill_model::{
     BatchNo, CompiledRun, Outcome, Plan, RecordId, Row, RowResult, RunId, RunState, Timestamp,
 };
@@ -22,6 +23,35 @@ macro_rules! progress_columns {
     };
 }
 pub(crate) use progress_columns;
+
+/// A line of a file of record ids, as it is kept.
+pub(crate) struct StoredSupplied {
+    pub(crate) record: String,
+    pub(crate) line: i64,
+    pub(crate) inputs: String,
+    pub(crate) fault: Option<String>,
+}
+
+impl StoredSupplied {
+    pub(crate) fn new(supplied: &Supplied) -> Result<Self, Error> {
+        Ok(Self {
+            record: supplied.record.as_str().to_owned(),
+            line: signed(supplied.line),
+            inputs: encode(&supplied.inputs)?,
+            fault: supplied.fault.as_ref().map(encode).transpose()?,
+        })
+    }
+
+    pub(crate) fn read(self, run: RunId) -> Result<Supplied, Error> {
+        let what = "a line of a file of ids";
+        Ok(Supplied {
+            record: self.record.into(),
+            line: unsigned(self.line),
+            inputs: decode(what, run, &self.inputs)?,
+            fault: self.fault.as_deref().map(|fault| decode(what, run, fault)).transpose()?,
+        })
+    }
+}
 
 /// Keeps a value as JSON.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {

@@ -60,6 +60,8 @@ struct Tokens<'a> {
     #[serde(borrow)]
     refresh: std::borrow::Cow<'a, str>,
     expires_at: Option<Timestamp>,
+    #[serde(borrow, default)]
+    base_url: Option<std::borrow::Cow<'a, str>>,
 }
 
 impl Vault {
@@ -91,6 +93,7 @@ impl Vault {
             access: login.access.as_ref().map(|access| access.expose_secret().into()),
             refresh: login.refresh.expose_secret().into(),
             expires_at: login.expires_at,
+            base_url: login.base_url.as_deref().map(Into::into),
         };
         let failed = |source| Error::Query { operation: "seal a login", source };
         let plain = Zeroizing::new(serde_json::to_vec(&tokens).map_err(|e| failed(e.into()))?);
@@ -124,6 +127,7 @@ impl Vault {
             access: tokens.access.map(|access| access.into_owned().into()),
             refresh: tokens.refresh.into_owned().into(),
             expires_at: tokens.expires_at,
+            base_url: tokens.base_url.map(std::borrow::Cow::into_owned),
         })
     }
 
@@ -181,7 +185,9 @@ mod tests {
 
     fn login() -> Login {
         let expires_at = Some(Timestamp::from_second(1_700_000_000).unwrap());
-        Login { version: 3, access: Some("opened \"sesame\"".into()), refresh: "again".into(), expires_at }
+        let base_url = Some("https://acme.example".to_owned());
+        let (access, refresh) = (Some("opened \"sesame\"".into()), "again".into());
+        Login { version: 3, access, refresh, expires_at, base_url }
     }
 
     #[test]
@@ -192,6 +198,7 @@ mod tests {
         assert_eq!(opened.access.unwrap().expose_secret(), "opened \"sesame\"");
         assert_eq!(opened.refresh.expose_secret(), "again");
         assert_eq!((opened.version, opened.expires_at), (3, login().expires_at));
+        assert_eq!(opened.base_url, login().base_url);
     }
 
     #[test]

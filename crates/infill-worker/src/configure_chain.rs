@@ -11,6 +11,7 @@ use infill_store::store::Run;
 
 use crate::context::Context;
 use crate::preflight::targets;
+use crate::supplied::supply;
 use crate::verdict::{Failure, Verdict};
 
 /// Compiles and checks.
@@ -27,7 +28,8 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
     let account = crm.account().await?;
     context.connections.tell_time_zone(&plan.connection, &account.time_zone).await;
     let catalog = crm.catalog(&plan.source.object).await?;
-    let targets = targets(plan, &catalog, crm.as_ref()).map_err(|faults| {
+    let supply = supply(run).unwrap_or_default();
+    let targets = targets(plan, &supply.inputs, &catalog, crm.as_ref()).map_err(|faults| {
         let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Failure::Stop(Cause {
             class: Class::Configuration,
@@ -43,7 +45,10 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
         rows: run.progress.rows,
         canary: plan.canary.into(),
         write_batch: limits.write_batch.into(),
+        write_call: limits.write_call.into(),
         read_batch: limits.read_batch.into(),
+        write_cost: limits.costs.write.into(),
+        read_cost: limits.costs.read.into(),
         verify: plan.verify,
         rate: context.connections.rate(&plan.connection),
         left_today: account.left_today(),

@@ -179,7 +179,12 @@ async fn act(context: &Context, message: &StageMessage, redelivered: bool) -> Re
             let jitter = rand::random::<f64>();
             let verdict =
                 judge(&failure, message.attempt, &context.settings.retry, context.clock.now(), jitter);
-            tracing::warn!(error = %chain(&failure), "stage met an error");
+            // Waiting for a limit is the plan, not a fault.
+            if failure.class() == Class::Throttled {
+                tracing::info!(error = %chain(&failure), "stage waits for a limit");
+            } else {
+                tracing::warn!(error = %chain(&failure), "stage met an error");
+            }
             (verdict, run)
         }
     };

@@ -16,6 +16,7 @@ pub mod metered;
 pub mod preflight;
 pub mod run_batch;
 pub mod source_sync;
+mod supplied;
 pub mod unfinished;
 pub mod verdict;
 pub mod verify;

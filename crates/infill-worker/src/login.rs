@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use backon::{BackoffBuilder, ConstantBuilder};
 use infill_crm::Error;
 use infill_crm::auth::{AccessToken, Refresh, Tokens};
+use infill_crm::transport::Url;
 use infill_model::error::Class;
 use infill_model::{Clock, ConnectionName, Timestamp};
 use infill_store::Store;
@@ -94,6 +95,7 @@ impl StoreTokens {
             access: None,
             refresh: self.configured.clone(),
             expires_at: None,
+            base_url: None,
         }))
     }
 
@@ -132,6 +134,7 @@ impl StoreTokens {
             access: Some(refreshed.access),
             refresh: refreshed.refresh.unwrap_or_else(|| used.clone()),
             expires_at: refreshed.expires_at,
+            base_url: refreshed.base_url.map(String::from),
         };
         // Kept before it is used: a rotated refresh token that is lost cannot be had again.
         let kept = self.store.save_login(&self.connection, &login).await;
@@ -181,5 +184,6 @@ fn access(login: &Login) -> Result<AccessToken, Error> {
     let secret = login.access.clone().ok_or_else(|| {
         Error::new(Class::Unauthorized, "no_access_token", "the login holds no access token after a refresh")
     })?;
-    Ok(AccessToken { secret, version: login.version })
+    let base_url = login.base_url.as_deref().and_then(|url| Url::parse(url).ok());
+    Ok(AccessToken { secret, version: login.version, base_url })
 }

@@ -131,12 +131,12 @@ impl StoreQuota {
 
     /// Reserves a moment and waits for it. `false` when the process was held up and the moment is past: the call would arrive
     /// among those of a later one.
-    async fn reserve(&self, counted: Counted) -> Result<bool, Error> {
+    async fn reserve(&self, counted: Counted, cost: u32) -> Result<bool, Error> {
         let (limits, midnight) = (self.limits, self.midnight(self.clock.now()));
         let spent = self.change(move |state, now| {
             let now = now.as_millisecond();
-            let grant = state.spend(&limits, counted, now, midnight);
-            (grant, state.left_in_window(&limits, now), state.left_today(&limits), Instant::now())
+            let grant = state.spend(&limits, counted, cost, now, midnight);
+            (grant, state.left_in_window(&limits, now), state.left_today(&limits, now), Instant::now())
         });
         let ((grant, window, day, decided_at), now) = spent.await?;
         if let Some(window) = window {
@@ -157,7 +157,11 @@ impl StoreQuota {
                 Err(throttled(until, "cooling_down", why))
             }
             Grant::DaySpent { until } => {
-                let why = "the calls of the day are spent; they start anew at the account's midnight";
+                let why = if limits.is_day_rolling {
+                    "the calls of the last 24 hours are spent but for what is left to others; they become free by and by"
+                } else {
+                    "the calls or tokens of the day are spent; they start anew at the account's midnight"
+                };
                 Err(throttled(until, "day_spent", why))
             }
             Grant::Paused { why } => {
@@ -192,13 +196,14 @@ fn counted(meter: Meter) -> Option<Counted> {
 
 #[async_trait]
 impl Quota for StoreQuota {
-    async fn acquire(&self, meter: Meter) -> Result<(), Error> {
+    async fn acquire(&self, meter: Meter, cost: u32) -> Result<(), Error> {
         let Some(counted) = counted(meter) else { return Ok(()) };
+        let Limits { general, search: _, daily, reserve_percent, is_day_rolling: _ } = self.limits;
         let is_unlimited =
-            self.limits.general.is_none() && self.limits.daily.is_none() && meter == Meter::General;
+            general.is_none() && daily.is_none() && reserve_percent == 0 && meter == Meter::General;
         if !(is_unlimited && self.is_known_free()) {
             for _ in 0..RESERVATIONS {
-                if self.reserve(counted).await? {
+                if self.reserve(counted, cost).await? {
                     break;
                 }
             }
@@ -213,7 +218,8 @@ impl Quota for StoreQuota {
         let is_news = observation.cool_down_until.is_some() || observation.day_spent;
         // The vendor tells what is left of the day with every answer; only a small rest is worth a write.
         const WORTH_NOTING: u64 = 2_000;
-        let is_low = observation.daily_remaining.is_some_and(|left| left < WORTH_NOTING);
+        let kept = self.limits.reserve(observation.daily_limit.or(self.limits.daily).unwrap_or(0));
+        let is_low = observation.daily_remaining.is_some_and(|left| left < WORTH_NOTING.saturating_add(kept));
         if !is_news && !is_low {
             return Ok(());
         }
@@ -228,10 +234,11 @@ impl Quota for StoreQuota {
                     now.saturating_add(until.as_millisecond().saturating_sub(local_now))
                 });
                 if let Some(remaining) = observation.daily_remaining {
-                    state.observe_remaining(now, midnight, remaining);
+                    state.observe_remaining(now, midnight, remaining, observation.daily_limit);
                 }
                 if observation.day_spent {
-                    state.spend_day(midnight.or(until).unwrap_or(now));
+                    // The vendor knows better than we when its day ends.
+                    state.spend_day(until.or(midnight).unwrap_or(now));
                     return 0;
                 }
                 let before = state.cooled_ms();

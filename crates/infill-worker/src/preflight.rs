@@ -7,7 +7,7 @@ use infill_model::error::{Fault, FaultCode};
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
 use infill_model::run::TargetProperty;
-use infill_model::slice::ResolvedSlice;
+use infill_model::slice::{ResolvedSlice, Supply};
 use infill_model::{Plan, PropertyName, Value};
 
 /// What the checks found when all is well.
@@ -34,32 +34,42 @@ pub enum Error {
     Faults(Vec<Fault>),
 }
 
-/// Asks the CRM and checks the plan against it.
+/// Asks the CRM and checks the plan against it. `given` is the slice of a plan that names a file of record ids.
 ///
 /// # Errors
 /// [`Error::Faults`] with every fault at once.
-pub async fn preflight(crm: &dyn Crm, plan: &Plan) -> Result<Preflight, Error> {
+pub async fn preflight(crm: &dyn Crm, plan: &Plan, given: Option<ResolvedSlice>) -> Result<Preflight, Error> {
     let account = crm.account().await?;
     let catalog = crm.catalog(&plan.source.object).await?;
-    let targets = targets(plan, &catalog, crm).map_err(Error::Faults)?;
+    let supplied = given.as_ref().and_then(Supply::of).unwrap_or_default().inputs;
+    let targets = targets(plan, &supplied, &catalog, crm).map_err(Error::Faults)?;
     let Some(selection) = plan.source.selection() else {
         let message = "exactly one of list, filter, view, query and ids selects the records";
         return Err(Error::Faults(vec![Fault::new(FaultCode::MissingKey, "source", message)]));
     };
-    let slice = crm.resolve(&plan.source.object, &selection).await?;
+    let slice = match given {
+        Some(slice) => slice,
+        None => crm.resolve(&plan.source.object, &selection).await?,
+    };
     Ok(Preflight { account, slice, targets, sizes: crm.limits() })
 }
 
-/// The plan's target properties as the catalog has them, or every fault.
+/// The plan's target properties as the catalog has them, or every fault. Inputs that are `supplied` by a file need be no
+/// properties.
 ///
 /// # Errors
 /// Unknown inputs and targets with the nearest names, targets that cannot be written, literals that are not allowed.
-pub fn targets(plan: &Plan, catalog: &Catalog, crm: &dyn Crm) -> Result<Vec<TargetProperty>, Vec<Fault>> {
+pub fn targets(
+    plan: &Plan,
+    supplied: &[PropertyName],
+    catalog: &Catalog,
+    crm: &dyn Crm,
+) -> Result<Vec<TargetProperty>, Vec<Fault>> {
     let mut faults: Vec<Fault> = plan
         .inputs
         .iter()
         .enumerate()
-        .filter(|(_, name)| catalog.get(name).is_none())
+        .filter(|(_, name)| !supplied.contains(name) && catalog.get(name).is_none())
         .map(|(i, name)| unknown(format!("inputs[{i}]"), name, catalog))
         .collect();
     let mut targets = Vec::with_capacity(plan.writeback.properties.len());

@@ -190,6 +190,11 @@ async fn evaluate(
     crm: &dyn Crm,
     now: Timestamp,
 ) -> Result<Vec<RowResult>, Failure> {
+    for (row, result) in rows.iter().zip(&mut results) {
+        if let (RowState::Pending, Some(cause)) = (result.state, &row.refused) {
+            fail(result, Cause { at: Some(now), ..cause.clone() });
+        }
+    }
     let pending = positions(&results, |result| result.state == RowState::Pending);
     let (on_chain, on_rows) = (Arc::clone(chain), Arc::clone(rows));
     let room = chain.room().await;

@@ -7,15 +7,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use infill_crm::{Crm, Cursor, Record};
+use infill_crm::{Crm, Cursor, IdPage, Record};
 use infill_model::message::Work;
 use infill_model::row::Gone;
-use infill_model::slice::{Readiness, ResolvedSlice};
+use infill_model::slice::{Readiness, ResolvedSlice, Supplied, Supply};
 use infill_model::{BatchNo, ChunkNo, Properties, PropertyName, RecordId, Row};
 use infill_rules::batch::Cut;
+use infill_rules::sample;
 use infill_store::store::{Listing, ListingStep, NewBatch, Run};
 
 use crate::context::Context;
+use crate::supplied;
 use crate::verdict::{Failure, Verdict};
 
 /// Pages listed per message; then the message goes round, so that a long listing shares the worker.
@@ -31,7 +33,18 @@ const PROCESSING_RECHECK: Duration = Duration::from_secs(10);
 #[must_use]
 pub fn cut(run: &Run, crm: &dyn Crm) -> Cut {
     let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    Cut { canary: size(run.plan.canary), write_batch: size(crm.limits().write_batch) }
+    // Lines of a file that cannot be used say nothing about the plan: they are no part of the canary.
+    let most = supplied::supply(run).map_or(usize::MAX, |supply| size_of(supply.n_sound));
+    Cut { canary: size(run.plan.canary).min(most), write_batch: size(crm.limits().write_batch) }
+}
+
+/// At most this many rows: by the run's cap and by the plan's sample.
+pub(crate) fn most(run: &Run) -> Option<u64> {
+    run.cap.into_iter().chain(run.plan.source.sample).min()
+}
+
+fn size_of(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 /// Lists from where the stored listing stands.
@@ -53,14 +66,21 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
     };
     let cut = cut(run, crm.as_ref());
     let mut listing = run.listing.clone();
+    // Where the CRM tells the size, whoever started the run knows already what a cap cuts off.
+    let is_size_untold = slice.size.is_none() && run.plan.source.sample.is_none();
     for _ in 0..PAGES_PER_MESSAGE {
-        let cursor = listing.cursor.clone().map(Cursor);
-        let page = crm.list_ids(&slice, cursor.as_ref()).await?;
-        let (step, n_duplicates) = take_page(&listing, page.records, page.next, run.cap, cut);
-        if n_duplicates > 0 {
-            let text = format!("{n_duplicates} ids came twice in the listing and are worked on once");
+        let page = next_page(context, run, crm.as_ref(), &slice, &listing).await?;
+        if let Some(cap) = run.cap
+            && is_size_untold
+            && cuts(cap, &listing, &page)
+        {
+            let text = format!("capped at {cap} records; the slice goes on, and the rest is not touched");
             context.store.warn_run(run.id, &text).await?;
         }
+        let step = match run.plan.source.sample {
+            None => take_page(&listing, page, run.cap, cut),
+            Some(_) => draw_page(&listing, page, &run.plan.name, size_of(most(run).unwrap_or(u64::MAX)), cut),
+        };
         listing.clone_from(&step.to);
         let cut_chunks = !step.chunks.is_empty();
         if !context.store.freeze(run.id, &step).await? {
@@ -75,6 +95,30 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
         }
     }
     Ok(Verdict::Then(Work::SourceSync { chunk: None }))
+}
+
+/// The next ids of the slice, without those that were listed before.
+async fn next_page(
+    context: &Context,
+    run: &Run,
+    crm: &dyn Crm,
+    slice: &ResolvedSlice,
+    listing: &Listing,
+) -> Result<Fresh, Failure> {
+    let cursor = listing.cursor.clone().map(Cursor);
+    if supplied::supply(run).is_some() {
+        let IdPage { records, next } = supplied::page(context, run, cursor.as_ref()).await?;
+        return Ok(Fresh { records, next, last: None });
+    }
+    let page = crm.list_ids(slice, cursor.as_ref()).await?;
+    let n_page = page.records.len();
+    let fresh = drop_repeated(listing.last.clone(), page);
+    let n_repeated = n_page.saturating_sub(fresh.records.len());
+    if n_repeated > 0 {
+        let text = format!("{n_repeated} ids came twice in the listing and are worked on once");
+        context.store.warn_run(run.id, &text).await?;
+    }
+    Ok(fresh)
 }
 
 /// Who claims after a step of the listing that ended with so many chunks.
@@ -109,38 +153,66 @@ async fn resolve(
     })
 }
 
-/// Takes one page into the listing: drops ids that came before, applies the cap, cuts chunks.
-fn take_page(
-    listing: &Listing,
-    page: Vec<RecordId>,
+/// A page of ids, none of which was listed before.
+#[derive(Debug)]
+struct Fresh {
+    records: Vec<RecordId>,
     next: Option<Cursor>,
-    cap: Option<u64>,
-    cut: Cut,
-) -> (ListingStep, usize) {
-    let from = (listing.ids, listing.chunks);
-    let n_page = page.len();
-    let mut fresh = Vec::with_capacity(n_page);
-    let mut last = listing.last.clone();
-    for id in page {
+    /// The last id listed, where listings ascend.
+    last: Option<RecordId>,
+}
+
+/// Drops ids that came before. Listings of a CRM ascend.
+fn drop_repeated(mut last: Option<RecordId>, page: IdPage) -> Fresh {
+    let mut records = Vec::with_capacity(page.records.len());
+    for id in page.records {
         if last.as_ref().is_none_or(|last| comes_after(&id, last)) {
             last = Some(id.clone());
-            fresh.push(id);
+            records.push(id);
         }
     }
-    let n_duplicates = n_page.saturating_sub(fresh.len());
+    Fresh { records, next: page.next, last }
+}
+
+/// Whether the cap is reached with this page and the slice goes on.
+fn cuts(cap: u64, listing: &Listing, page: &Fresh) -> bool {
+    let room = size_of(cap.saturating_sub(listing.ids));
+    let n_fresh = page.records.len();
+    n_fresh > room || (n_fresh == room && page.next.is_some())
+}
+
+/// Takes one page into the listing: applies the cap, cuts chunks.
+fn take_page(listing: &Listing, page: Fresh, cap: Option<u64>, cut: Cut) -> ListingStep {
+    let Fresh { mut records, next, last } = page;
     let room = cap.map_or(u64::MAX, |cap| cap.saturating_sub(listing.ids));
-    fresh.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-    let ids = listing.ids.saturating_add(fresh.len().try_into().unwrap_or(u64::MAX));
+    records.truncate(size_of(room));
+    let ids = listing.ids.saturating_add(records.len().try_into().unwrap_or(u64::MAX));
     let done = next.is_none() || cap.is_some_and(|cap| ids >= cap);
     let mut tail = listing.tail.clone();
-    tail.extend(fresh);
+    tail.extend(records);
     let (chunks, tail) = cut.chunks(tail, listing.chunks, done);
     let n_chunks = listing.chunks.saturating_add(chunks.len().try_into().unwrap_or(u32::MAX));
     let cursor = if done { None } else { next.map(|cursor| cursor.0) };
-    (
-        ListingStep { from, to: Listing { cursor, done, ids, chunks: n_chunks, tail, last }, chunks },
-        n_duplicates,
-    )
+    let to = Listing { cursor, done, ids, chunks: n_chunks, tail, last };
+    ListingStep { from: (listing.ids, listing.chunks), to, chunks }
+}
+
+/// Takes one page into the sample, which waits in the tail until the slice is seen to its end. Until then the listing
+/// counts the ids it saw, so that every step starts from a place of its own; then it counts the sample.
+fn draw_page(listing: &Listing, page: Fresh, seed: &str, size: usize, cut: Cut) -> ListingStep {
+    let Fresh { records, next, last } = page;
+    let seen = listing.ids.saturating_add(records.len().try_into().unwrap_or(u64::MAX));
+    let from = (listing.ids, listing.chunks);
+    let drawn = sample::draw(seed, size, listing.tail.clone(), records);
+    if let Some(Cursor(cursor)) = next {
+        let to = Listing { cursor: Some(cursor), ids: seen, tail: drawn, last, ..Listing::default() };
+        return ListingStep { from, to, chunks: Vec::new() };
+    }
+    let ids = drawn.len().try_into().unwrap_or(u64::MAX);
+    let (chunks, tail) = cut.chunks(drawn, 0, true);
+    let n_chunks = chunks.len().try_into().unwrap_or(u32::MAX);
+    let to = Listing { cursor: None, done: true, ids, chunks: n_chunks, tail, last };
+    ListingStep { from, to, chunks }
 }
 
 /// Whether `id` comes after `last`: by number where both are numbers, else it is only not the same.
@@ -161,11 +233,14 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
         return Ok(Verdict::Complete);
     }
     let crm = context.connections.crm(&run.plan.connection).await?;
+    let mut supplied = supplied::for_records(context, run, &chunk.records).await?;
+    let is_sound = |id: &RecordId| supplied.get(id).is_none_or(|line| line.fault.is_none());
+    let sound: Vec<RecordId> = chunk.records.iter().filter(|id| is_sound(id)).cloned().collect();
     let properties = properties(run);
     let pulled_at = context.clock.now();
     let object = &run.plan.source.object;
     let size = usize::try_from(crm.limits().read_batch.max(1)).unwrap_or(usize::MAX);
-    let reads: Vec<_> = chunk.records.chunks(size).map(|ids| crm.read(object, ids, &properties)).collect();
+    let reads: Vec<_> = sound.chunks(size).map(|ids| crm.read(object, ids, &properties)).collect();
     let answers: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
     let mut records: HashMap<RecordId, Record> = HashMap::with_capacity(chunk.records.len());
     let mut gone: HashMap<RecordId, Gone> = HashMap::new();
@@ -176,11 +251,17 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
     let rows: Vec<Row> = chunk
         .records
         .into_iter()
-        .map(|id| match records.remove(&id) {
-            Some(record) => row(run, record),
-            None => {
-                let gone = gone.remove(&id).unwrap_or(Gone { survivor: None });
-                Row { record: id, inputs: Properties::new(), before: Properties::new(), gone: Some(gone) }
+        .map(|id| {
+            let line = supplied.remove(&id);
+            if let Some(Supplied { fault: Some(fault), .. }) = line {
+                return Row { refused: Some(fault), ..empty_row(id) };
+            }
+            match records.remove(&id) {
+                Some(record) => row(run, record, line.map(|line| line.inputs).unwrap_or_default()),
+                None => {
+                    let gone = gone.remove(&id).unwrap_or(Gone { survivor: None });
+                    Row { gone: Some(gone), ..empty_row(id) }
+                }
             }
         })
         .collect();
@@ -193,14 +274,21 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
     Ok(Verdict::Complete)
 }
 
-/// Exactly what is needed: the inputs and the targets.
+/// Exactly what is needed: the targets, and the inputs that no file has.
 fn properties(run: &Run) -> Vec<PropertyName> {
+    let Supply { inputs: supplied, .. } = supplied::supply(run).unwrap_or_default();
+    let inputs = run.plan.inputs.iter().filter(|name| !supplied.contains(name));
     let targets = run.plan.writeback.properties.iter().map(|write| &write.name);
-    let all: BTreeSet<&PropertyName> = run.plan.inputs.iter().chain(targets).collect();
+    let all: BTreeSet<&PropertyName> = inputs.chain(targets).collect();
     all.into_iter().cloned().collect()
 }
 
-fn row(run: &Run, record: Record) -> Row {
+/// A row of which nothing is known.
+fn empty_row(record: RecordId) -> Row {
+    Row { record, inputs: Properties::new(), before: Properties::new(), gone: None, refused: None }
+}
+
+fn row(run: &Run, record: Record, mut supplied: Properties) -> Row {
     let Record { id, mut properties } = record;
     let before: Properties = run
         .plan
@@ -213,9 +301,12 @@ fn row(run: &Run, record: Record) -> Row {
         .plan
         .inputs
         .iter()
-        .map(|name| (name.clone(), properties.remove(name).unwrap_or_default()))
+        .map(|name| {
+            let value = supplied.remove(name).or_else(|| properties.remove(name));
+            (name.clone(), value.unwrap_or_default())
+        })
         .collect();
-    Row { record: id, inputs, before, gone: None }
+    Row { record: id, inputs, before, gone: None, refused: None }
 }
 
 #[cfg(test)]
@@ -226,32 +317,64 @@ mod tests {
         range.map(|id| RecordId::from(id.to_string())).collect()
     }
 
+    fn page(range: std::ops::Range<u64>, next: Option<&str>, after: &Listing) -> Fresh {
+        let next = next.map(|cursor| Cursor(cursor.into()));
+        drop_repeated(after.last.clone(), IdPage { records: ids(range), next })
+    }
+
     const CUT: Cut = Cut { canary: 5, write_batch: 100 };
 
     #[test]
     fn pages_become_chunks_and_the_rest_waits_in_the_tail() {
-        let next = Some(Cursor("x".into()));
-        let (step, _) = take_page(&Listing::default(), ids(1..1_251), next, None, CUT);
+        let start = Listing::default();
+        let step = take_page(&start, page(1..1_251, Some("x"), &start), None, CUT);
         assert_eq!((step.to.ids, step.to.chunks, step.to.tail.len()), (1_250, 1, 245));
         assert_eq!(step.chunks[0].len(), 1_005);
-        let (last, _) = take_page(&step.to, ids(1_251..1_300), None, None, CUT);
+        let last = take_page(&step.to, page(1_251..1_300, None, &step.to), None, CUT);
         assert!(last.to.done && last.to.tail.is_empty());
         assert_eq!((last.from, last.to.ids, last.chunks[0].len()), ((1_250, 1), 1_299, 294));
     }
 
     #[test]
     fn a_cap_ends_the_listing() {
-        let next = Some(Cursor("x".into()));
-        let (step, _) = take_page(&Listing::default(), ids(1..251), next, Some(5), CUT);
+        let start = Listing::default();
+        let step = take_page(&start, page(1..251, Some("x"), &start), Some(5), CUT);
         assert!(step.to.done);
         assert_eq!((step.to.ids, step.to.cursor.as_ref(), step.chunks[0].len()), (5, None, 5));
     }
 
     #[test]
+    fn a_cap_cuts_when_the_slice_goes_on() {
+        let start = Listing::default();
+        let cuts_at = |cap, next| cuts(cap, &start, &page(1..11, next, &start));
+        assert_eq!([cuts_at(9, None), cuts_at(10, Some("x"))], [true; 2]);
+        assert_eq!([cuts_at(10, None), cuts_at(11, None), cuts_at(11, Some("x"))], [false; 3]);
+        let later = take_page(&start, page(1..11, Some("x"), &start), Some(15), CUT).to;
+        assert!(cuts(15, &later, &page(11..21, None, &later)));
+    }
+
+    #[test]
     fn an_id_that_comes_again_is_taken_once_and_counted() {
-        let (step, _) = take_page(&Listing::default(), ids(1..4), Some(Cursor("x".into())), None, CUT);
-        let (step, n_duplicates) = take_page(&step.to, ids(3..6), None, None, CUT);
-        assert_eq!((step.to.ids, n_duplicates), (5, 1));
+        let start = Listing::default();
+        let step = take_page(&start, page(1..4, Some("x"), &start), None, CUT);
+        let fresh = page(3..6, None, &step.to);
+        assert_eq!(fresh.records, ids(4..6));
+        assert_eq!(take_page(&step.to, fresh, None, CUT).to.ids, 5);
         assert!(comes_after(&"10".into(), &"9".into()));
+    }
+
+    #[test]
+    fn a_sample_is_frozen_when_the_slice_is_seen_to_its_end() {
+        let start = Listing::default();
+        let first = draw_page(&start, page(1..2_001, Some("x"), &start), "Note", 50, CUT);
+        assert_eq!((first.to.done, first.to.ids, first.to.tail.len()), (false, 2_000, 50));
+        assert!(first.chunks.is_empty());
+        let last = draw_page(&first.to, page(2_001..3_001, None, &first.to), "Note", 50, CUT);
+        assert_eq!((last.from, last.to.done, last.to.ids, last.to.chunks), ((2_000, 0), true, 50, 1));
+        assert_eq!(last.chunks, [sample::draw("Note", 50, Vec::new(), ids(1..3_001))]);
+        let few = draw_page(&start, page(1..8, None, &start), "Note", 50, CUT);
+        assert_eq!((few.to.ids, few.chunks[0].len()), (7, 7));
+        let none = draw_page(&start, page(1..1, None, &start), "Note", 50, CUT);
+        assert_eq!((none.to.ids, none.to.chunks, none.to.done), (0, 0, true));
     }
 }

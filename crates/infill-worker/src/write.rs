@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use infill_crm::{Crm, Delivery, Refusal, Update};
+use infill_crm::{Crm, Delivery, Refusal, Update, WriteAnswer};
 use infill_model::error::Class;
 use infill_model::row::{Gone, RowState};
 use infill_model::{CompiledRun, Outcome, Properties, RecordId, Row, RowResult, Timestamp};
@@ -88,46 +88,28 @@ impl Writing<'_> {
     /// Writes the intended rows, bisecting what is refused as a whole. On an error, rows that settled before it stay settled
     /// and the rest stays intended.
     pub(crate) async fn write(&mut self) -> Result<(), infill_crm::Error> {
+        let targets: Vec<_> = self.compiled.targets.iter().map(|target| &target.property).collect();
         let mut parts = vec![self.intended()];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
-            match self.crm.write(&self.compiled.object, &self.updates(&part)).await {
-                Ok(answer) => {
-                    let sent: Vec<RecordId> =
-                        part.iter().filter_map(|i| self.rows.get(*i)).map(|row| row.record.clone()).collect();
-                    let standings = settle(&sent, &answer.confirmed, answer.refused, answer.gone);
-                    let mut unconfirmed = Vec::new();
-                    for (i, (_, standing)) in part.into_iter().zip(standings) {
-                        match standing {
-                            Standing::Confirmed => self.with(i, |result| result.state = RowState::Confirmed),
-                            Standing::Refused(refusal) => self.refuse(i, refusal),
-                            Standing::Gone(gone) => self.with(i, |result| settle_gone(result, gone)),
-                            Standing::Unconfirmed => unconfirmed.push(i),
-                        }
+            let (left_out, error) =
+                match self.crm.write(&self.compiled.object, &targets, &self.updates(&part)).await {
+                    Ok(mut answer) => {
+                        let cut_short = answer.cut_short.take();
+                        (self.settle(part, answer), cut_short)
                     }
-                    self.may_be_sent |= !unconfirmed.is_empty();
-                    self.look_for(&unconfirmed).await?;
-                }
-                Err(error) if is_about_rows(error.class) => {
-                    let named =
-                        |i: &usize| self.rows.get(*i).is_some_and(|row| error.records.contains(&row.record));
-                    let split = split(part, named);
-                    let now = self.now;
-                    for i in split.guilty {
-                        self.with(i, |result| refuse_with(result, &error, now));
-                    }
-                    parts.extend(split.again);
-                }
-                Err(error) => {
+                    Err(error) => (part, Some(error)),
+                };
+            match error {
+                None => self.look_for_unconfirmed(&left_out).await?,
+                Some(error) if is_about_rows(error.class) => parts.extend(self.halve(left_out, &error)),
+                Some(error) => {
                     if error.delivery == Delivery::Unknown {
-                        // The vendor may have committed: what is there now tells. When even that cannot be read, the rows stay
-                        // intended and the next attempt looks before it writes.
-                        self.may_be_sent = true;
-                        self.look_for(&part).await?;
+                        self.look_for_unconfirmed(&left_out).await?;
                     }
-                    let is_left = part.iter().any(|i| {
+                    let is_left = left_out.iter().any(|i| {
                         self.results.get(*i).is_some_and(|result| result.state == RowState::Intended)
                     });
                     if is_left {
@@ -145,6 +127,34 @@ impl Writing<'_> {
         Err(infill_crm::Error::new(Class::Transient, "unconfirmed", message))
     }
 
+    /// Settles the rows of a part that have an answer; gives those that were left out.
+    fn settle(&mut self, part: Vec<usize>, answer: WriteAnswer) -> Vec<usize> {
+        let sent: Vec<RecordId> =
+            part.iter().filter_map(|i| self.rows.get(*i)).map(|row| row.record.clone()).collect();
+        let standings = settle(&sent, &answer.confirmed, answer.refused, answer.gone);
+        let mut left_out = Vec::new();
+        for (i, (_, standing)) in part.into_iter().zip(standings) {
+            match standing {
+                Standing::Confirmed => self.with(i, |result| result.state = RowState::Confirmed),
+                Standing::Refused(refusal) => self.refuse(i, refusal),
+                Standing::Gone(gone) => self.with(i, |result| settle_gone(result, gone)),
+                Standing::Unconfirmed => left_out.push(i),
+            }
+        }
+        left_out
+    }
+
+    /// Settles the guilty rows of a refused part; gives the parts to send again.
+    fn halve(&mut self, part: Vec<usize>, error: &infill_crm::Error) -> Vec<Vec<usize>> {
+        let named = |i: &usize| self.rows.get(*i).is_some_and(|row| error.records.contains(&row.record));
+        let split = split(part, named);
+        let now = self.now;
+        for i in split.guilty {
+            self.with(i, |result| refuse_with(result, error, now));
+        }
+        split.again
+    }
+
     /// Takes the intent back of rows that were certainly not sent: nobody need wonder about them later.
     pub(crate) fn forget_unsent(&mut self) {
         if self.may_be_sent {
@@ -155,12 +165,13 @@ impl Writing<'_> {
         }
     }
 
-    /// Reads back rows whose write is unconfirmed: those that hold our value are confirmed, those that are gone are gone, the
-    /// rest stays intended.
-    async fn look_for(&mut self, rows: &[usize]) -> Result<(), infill_crm::Error> {
+    /// Reads back rows that the vendor may have written all the same: those that hold our value are confirmed, those that are gone
+    /// are gone, the rest stays intended. When even that cannot be read, the next attempt looks before it writes.
+    async fn look_for_unconfirmed(&mut self, rows: &[usize]) -> Result<(), infill_crm::Error> {
         if rows.is_empty() {
             return Ok(());
         }
+        self.may_be_sent = true;
         let mut look = self.read(rows).await?;
         for i in rows {
             let Some((row, result)) = self.row(*i) else { continue };

@@ -8,8 +8,9 @@ use infill_store::store::{LetterStatus, Run};
 use infill_testkit::tamper;
 
 use super::{Ended, PATIENCE, Pair, Printed, World};
+use crate::vendors::Tenant;
 
-impl World {
+impl<T: Tenant> World<T> {
     /// Starts the binary as a process of its own; its log goes to a file of the world's folder.
     pub(crate) fn spawn_as(&mut self, name: &str, args: &[&str], env: &[(&str, &str)]) -> usize {
         let log = self.dir().join(format!("{name}-{}.log", self.crew.len()));
@@ -86,7 +87,7 @@ impl World {
 
     /// Waits until every fault of the portal has struck once.
     pub(crate) async fn until_struck(&self, what: &str) {
-        let have_all_struck = || self.control.report().faults.iter().all(|(_, n_strikes)| *n_strikes > 0);
+        let have_all_struck = || self.control.fault_strikes().iter().all(|n_strikes| *n_strikes > 0);
         self.wait_for(&format!("a call is struck while {what}"), async || have_all_struck().then_some(()))
             .await;
     }

@@ -1,4 +1,4 @@
-//! The simulated portal of a benchmark, as a process of its own, and looking at it over HTTP.
+//! The simulated portal of a benchmark (or what another CRM calls it), as a process of its own, and looking at it over HTTP.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,8 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::as_float;
+use super::crm::{Burst, Crm};
 use super::process::Program;
-
-/// The simulator's own token; it opens nothing else.
-pub(super) const TOKEN: &str = "sim-token";
 
 /// Between two looks at how far a run is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -28,26 +26,24 @@ pub(super) struct Portal {
 pub(super) struct Report {
     pub(super) calls: u64,
     pub(super) refused: u64,
+    /// What was spent of the day, where that is not calls.
+    pub(super) units: Option<u64>,
 }
 
 impl Portal {
-    /// Starts one with so many made-up contacts in list 42.
-    pub(super) fn start(infill: &Path, folder: &Path, rows: u64, is_limited: bool) -> anyhow::Result<Self> {
+    /// Starts one with so many made-up records, all of which the plan selects, under the limits of a tier.
+    pub(super) fn start(
+        infill: &Path,
+        folder: &Path,
+        crm: &Crm,
+        tier: &str,
+        rows: u64,
+    ) -> anyhow::Result<Self> {
         // Asking the system for a free port and letting it go again is as near as a program's argument can come.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = std::process::Command::new(infill);
-        // 190 calls in 10 s are those of HubSpot's Professional tier.
-        let limit = if is_limited { "professional" } else { "unlimited" };
-        command.args([
-            "sim",
-            "hubspot",
-            "--port",
-            &port.to_string(),
-            "--generate",
-            &rows.to_string(),
-            "--limit",
-            limit,
-        ]);
+        command.args(["sim", crm.word, "--limit", tier]);
+        command.args(["--port", &port.to_string(), "--generate", &rows.to_string()]);
         let program = Program::start("portal", command, folder)?;
         let portal = Self { port, base_url: format!("http://127.0.0.1:{port}"), _program: program };
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -73,7 +69,8 @@ impl Portal {
             serde_json::from_str(&get(&format!("127.0.0.1:{}", self.port), "/_admin/report")?)?;
         let calls = report.get("calls").and_then(Value::as_object).context("the report counts calls")?;
         let sum = |key: &str| calls.values().filter_map(|calls| calls.get(key)?.as_u64()).sum();
-        Ok(Report { calls: sum("received"), refused: sum("throttled") })
+        let units = report.pointer("/tokens/total").and_then(Value::as_u64);
+        Ok(Report { calls: sum("received"), refused: sum("throttled"), units })
     }
 
     /// Watches how many calls arrive while a program runs.
@@ -100,12 +97,12 @@ pub(super) struct Pace {
 impl Pace {
     /// The share of the allowance used in the full windows from the first call on; the last window, in which the work ended, does not
     /// count.
-    pub(super) fn share(&self, calls_per_window: u64, window: Duration) -> f64 {
+    pub(super) fn share(&self, burst: &Burst) -> f64 {
         let total = self.looks.last().map_or(Duration::ZERO, |(at, _)| *at);
-        let full = total.as_secs() / window.as_secs();
-        let end = window * u32::try_from(full).unwrap_or(0);
+        let full = total.as_secs() / burst.window.as_secs();
+        let end = burst.window * u32::try_from(full).unwrap_or(0);
         let calls = self.looks.iter().take_while(|(at, _)| *at < end).last().map_or(0, |(_, calls)| *calls);
-        as_float(calls) / as_float((calls_per_window * full).max(1))
+        as_float(calls) / as_float((burst.calls * full).max(1))
     }
 }
 

@@ -18,6 +18,8 @@ fn the_definition_is_sound() {
 fn what_the_help_shows_can_be_typed() {
     for line in [
         "infill demo --keep",
+        "infill demo --crm salesforce",
+        "infill demo --crm pipedrive --keep",
         "infill check plan.yaml --format json",
         "infill run plan.yaml",
         "infill run plan.yaml --limit 200 --detach",

@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use infill_model::{Outcome, RunId};
 use infill_store::store::LetterStatus;
+
+use crate::config::Vendor;
 
 /// Fewer characters than this name a run by chance.
 const SHORTEST_PART: usize = 4;
@@ -145,6 +147,16 @@ impl Status {
             Self::Discarded => Some(LetterStatus::Discarded),
             Self::All => None,
         }
+    }
+}
+
+impl ValueEnum for Vendor {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `infill check`: everything that can be said about a plan without touching a row.
 
 use crate::args;
-use crate::command::run::{look, read_plan, report};
+use crate::command::run::{look, open_ids, read_plan, report};
 use crate::compose::Parts;
 use crate::exit::Exit;
 use crate::render::say;
@@ -9,8 +9,9 @@ use crate::render::say;
 /// Checks the text, the chain, and what the plan names in the live account.
 pub(crate) async fn check(parts: &Parts, args: &args::Check) -> anyhow::Result<Exit> {
     let plan = read_plan(&args.plan)?;
-    let found = look(parts, &plan, &args.plan.display().to_string()).await?;
-    let cap = plan.source.max_count;
+    let ids = open_ids(parts, &plan, &args.plan)?;
+    let found = look(parts, &plan, &args.plan, ids.as_ref()).await?;
+    let cap = plan.source.most();
     match args.format {
         args::Format::Table => {
             report(parts, &plan, &found, cap);

@@ -1,5 +1,6 @@
 //! `infill connections`: what is configured, and which account answers.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use anyhow::Context;
@@ -36,14 +37,31 @@ struct ConnectionView<'a> {
     missing: Option<String>,
     base_url: &'a str,
     api_version: &'a str,
-    calls_per_10_seconds: Option<u32>,
+    /// `None` is unlimited.
+    burst: Option<Burst>,
     search_calls_per_second: Option<u32>,
-    calls_per_day: Option<u64>,
+    /// What may be spent in a day, in the vendor's units.
+    per_day: Option<u64>,
+    unit: &'static str,
+    day_reserve_percent: u8,
+}
+
+/// So many calls in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Burst {
+    calls: u32,
+    seconds: i64,
+}
+
+impl fmt::Display for Burst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} s", self.calls, self.seconds)
+    }
 }
 
 impl<'a> ConnectionView<'a> {
     fn of(name: &'a ConnectionName, connection: &'a Connection) -> Self {
-        let calls = |rate: Option<Rate>| rate.map(|rate| rate.calls);
+        let burst = |rate: Rate| Burst { calls: rate.calls, seconds: rate.per_ms / 1_000 };
         Self {
             name,
             crm: connection.vendor.as_str(),
@@ -51,9 +69,11 @@ impl<'a> ConnectionView<'a> {
             missing: missing(&connection.login),
             base_url: connection.base_url.as_str(),
             api_version: &connection.api_version,
-            calls_per_10_seconds: calls(connection.limits.general),
-            search_calls_per_second: calls(connection.limits.search),
-            calls_per_day: connection.limits.daily,
+            burst: connection.limits.general.map(burst),
+            search_calls_per_second: connection.limits.search.map(|rate| rate.calls),
+            per_day: connection.limits.daily,
+            unit: connection.vendor.unit(),
+            day_reserve_percent: connection.limits.reserve_percent,
         }
     }
 }
@@ -62,6 +82,8 @@ fn missing(login: &Login) -> Option<String> {
     let secrets = match login {
         Login::Token(token) => vec![token],
         Login::OAuth(app) => vec![&app.client_secret, &app.refresh_token],
+        Login::ClientCredentials(app) => vec![&app.client_secret],
+        Login::Jwt(jwt) => vec![&jwt.private_key],
     };
     secrets.into_iter().find_map(|secret| secret.get().err()).map(|missing| missing.to_string())
 }
@@ -77,7 +99,7 @@ fn list(config: &Config, format: Format) -> anyhow::Result<Exit> {
             writeln!(out, "{said}").context("print the connections")?;
         }
         Format::Table => {
-            let head = ["name", "crm", "api", "calls/10 s", "searches/s", "calls/day", "address", "login"];
+            let head = ["name", "crm", "api", "calls", "searches/s", "a day", "address", "login"];
             let mut table = vec![head.map(str::to_owned).to_vec()];
             table.extend(views.iter().map(line));
             render::write_table(&mut out, &table)?;
@@ -87,7 +109,7 @@ fn list(config: &Config, format: Format) -> anyhow::Result<Exit> {
 }
 
 fn line(view: &ConnectionView<'_>) -> Vec<String> {
-    let or_unlimited = |calls: Option<u32>| calls.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
+    let searches = view.search_calls_per_second;
     let login = match &view.missing {
         None => view.login.to_owned(),
         Some(why) => format!("{}: {why}", view.login),
@@ -96,9 +118,9 @@ fn line(view: &ConnectionView<'_>) -> Vec<String> {
         view.name.to_string(),
         view.crm.to_owned(),
         view.api_version.to_owned(),
-        or_unlimited(view.calls_per_10_seconds),
-        or_unlimited(view.search_calls_per_second),
-        view.calls_per_day.map(|calls| calls.to_string()).unwrap_or_default(),
+        view.burst.map_or_else(|| "unlimited".to_owned(), |burst| burst.to_string()),
+        searches.map_or_else(|| "unlimited".to_owned(), |searches| searches.to_string()),
+        view.per_day.map(|units| format!("{units} {}", view.unit)).unwrap_or_default(),
         view.base_url.to_owned(),
         login,
     ]
@@ -147,11 +169,15 @@ fn facts(reached: &Reached<'_>) -> Vec<(&'static str, String)> {
     ];
     if let Some(limit) = account.daily_limit {
         let used = account.daily_used.map(|used| format!(", {} used today", render::count(used)));
-        facts.push(("calls a day", format!("{}{}", render::count(limit), used.unwrap_or_default())));
+        facts.push((
+            "a day",
+            format!("{} {}{}", render::count(limit), connection.unit, used.unwrap_or_default()),
+        ));
     }
-    let burst = connection
-        .calls_per_10_seconds
-        .map_or_else(|| "unlimited".to_owned(), |calls| format!("{calls} in any 10 s, as configured"));
+    let burst = connection.burst.map_or_else(
+        || "unlimited".to_owned(),
+        |burst| format!("{} in any {} s, as configured", burst.calls, burst.seconds),
+    );
     facts.push(("calls", burst));
     facts.push(("batches", format!("{read_batch} records a read, {write_batch} a write")));
     facts
@@ -170,7 +196,12 @@ mod tests {
             base_url: "https://api.hubapi.com".parse().unwrap(),
             api_version: "2026-09".into(),
             login: Login::Token(token),
-            limits: Limits { general: Some(Rate { calls: 190, per_ms: 10_000 }), search: None, daily: None },
+            limits: Limits {
+                general: Some(Rate { calls: 190, per_ms: 10_000 }),
+                search: None,
+                ..Limits::default()
+            },
+            switches: crate::config::Switches::default(),
         }
     }
 
@@ -179,7 +210,7 @@ mod tests {
         let name = "main".into();
         let there = connection(Secret::Known("pat-secret".to_owned().into()));
         let view = ConnectionView::of(&name, &there);
-        assert_eq!((view.missing.as_deref(), view.calls_per_10_seconds), (None, Some(190)));
+        assert_eq!((view.missing.as_deref(), view.burst), (None, Some(Burst { calls: 190, seconds: 10 })));
         assert!(!serde_json::to_string(&view).unwrap().contains("pat-secret"));
 
         let gone = connection(Secret::Missing("environment variable T is not set".into()));

@@ -43,15 +43,14 @@ impl Crew {
         Ok(Self { stop, worker, planner, context })
     }
 
-    /// The broker they share.
-    pub(crate) fn broker(&self) -> &Arc<dyn infill_broker::Broker> {
-        &self.context.broker
-    }
-
-    /// Waits until told to stop.
-    pub(crate) async fn until(self, stop: CancellationToken) {
+    /// Starts both for all unfinished runs, with metrics and health, and holds them until told to stop.
+    pub(crate) async fn serve(parts: &Parts, stop: CancellationToken) -> anyhow::Result<()> {
+        let crew = Self::muster(parts, None).await?;
+        let pages = parts.serve(Arc::clone(&crew.context.broker), stop.clone()).await?;
+        tracing::info!("planner and worker started on the embedded engine");
         stop.cancelled().await;
-        self.dismiss().await;
+        crew.dismiss().await;
+        Ok(pages.await?)
     }
 
     /// Stops both; what they hold is finished or goes back.

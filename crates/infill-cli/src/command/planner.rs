@@ -17,11 +17,7 @@ pub(crate) async fn planner(parts: &Parts) -> anyhow::Result<Exit> {
         tracing::info!("told to stop: what is in hand is finished first, once more ends at once");
     })?;
     if parts.is_embedded() {
-        let crew = Crew::muster(parts, None).await?;
-        let pages = parts.serve(Arc::clone(crew.broker()), stop.clone()).await?;
-        tracing::info!("planner and worker started on the embedded engine");
-        crew.until(stop).await;
-        pages.await?;
+        Crew::serve(parts, stop).await?;
         return Ok(Exit::Well);
     }
     let broker = parts.broker(Role::Planner).await?;

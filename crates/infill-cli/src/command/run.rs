@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use infill_model::error::Fault;
+use infill_model::error::{Fault, FaultCode};
 use infill_model::plan::parse;
-use infill_model::{Plan, RunId};
+use infill_model::slice::ResolvedSlice;
+use infill_model::{Plan, RunId, Timestamp};
 use infill_planner::start::{Asked, cap, start};
 use infill_rules::forecast::{Known, forecast};
 use infill_store::store::Run;
@@ -17,8 +18,8 @@ use crate::args;
 use crate::command::crew::Crew;
 use crate::compose::Parts;
 use crate::exit::{self, Exit, Faulty, Usage};
-use crate::progress::{Followed, exit_of, follow};
-use crate::summary;
+use crate::progress::{Allowance, Followed, exit_of, follow};
+use crate::{summary, supply};
 
 /// Reads a plan and compiles its chain.
 ///
@@ -51,15 +52,29 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
     }
     let Some(path) = &args.plan else { anyhow::bail!(Usage("name a plan, or --resume a run".into())) };
     let plan = read_plan(path)?;
+    if plan.source.schedule.is_some() {
+        eprintln!(
+            "this runs the plan once, now; `infill schedules add {}` has its schedule start it",
+            path.display()
+        );
+    }
     let asked = match (args.all, args.limit) {
         (true, _) => Asked::All,
         (false, Some(limit)) => Asked::AtMost(limit),
         (false, None) => Asked::AsPlanned,
     };
-    let found = look(parts, &plan, &path.display().to_string()).await?;
+    let stamp = Stamp::now(parts);
+    let file = open_ids(parts, &plan, path)?;
+    let mut found = look(parts, &plan, path, file.as_ref()).await?;
+    let mut notes = Vec::new();
+    if let Some(file) = file {
+        let taken = file.take_in(&parts.store, parts.clock.as_ref(), stamp.id()).await?;
+        (found.slice, notes) = (taken.slice, taken.notes);
+    }
     let has_verified = parts.store.has_verified(&plan.name, &plan.connection).await?;
-    let (cap, is_first) = cap(plan.source.max_count, asked, has_verified);
+    let (cap, is_first) = cap(plan.source.most(), asked, has_verified);
     report(parts, &plan, &found, cap);
+    notes.iter().for_each(|note| eprintln!("  warning: {note}"));
     if is_first {
         eprintln!(
             "  this plan has never verified a row on {}: it runs on {} rows; --all runs it on all of them",
@@ -68,10 +83,19 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
         );
     } else if let (Some(cap), Some(size)) = (cap, found.slice.size)
         && cap < size
+        && plan.source.sample == Some(cap)
+    {
+        eprintln!("  sample      {cap} of {size} records, the same ones each time");
+    } else if let (Some(cap), Some(size)) = (cap, found.slice.size)
+        && cap < size
     {
         eprintln!("  warning: capped at {cap} of {size} records; the other {} are not touched", size - cap);
     }
-    let id = record(parts, plan, cap).await?;
+    let given = plan.source.ids.is_some().then_some(found.slice);
+    let id = record_at(parts, plan, cap, given, stamp).await?;
+    for note in &notes {
+        parts.store.warn_run(id, note).await?;
+    }
     eprintln!("run {id}");
     if args.detach {
         let who = if parts.is_embedded() {
@@ -87,32 +111,75 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
 
 /// Records the run in the store.
 pub(crate) async fn record(parts: &Parts, plan: Plan, cap: Option<u64>) -> anyhow::Result<RunId> {
+    record_at(parts, plan, cap, None, Stamp::now(parts)).await
+}
+
+/// What the id of a run is made of.
+#[derive(Clone, Copy)]
+struct Stamp {
+    now: Timestamp,
+    random: [u8; 10],
+}
+
+impl Stamp {
+    fn now(parts: &Parts) -> Self {
+        Self { now: parts.clock.now(), random: rand::random() }
+    }
+
+    fn id(self) -> RunId {
+        RunId::new(self.now, self.random)
+    }
+}
+
+async fn record_at(
+    parts: &Parts,
+    plan: Plan,
+    cap: Option<u64>,
+    slice: Option<ResolvedSlice>,
+    stamp: Stamp,
+) -> anyhow::Result<RunId> {
     let in_flight = parts.config.worker.batches_in_flight;
-    let random: [u8; 10] = rand::random();
-    Ok(start(parts.store.as_ref(), plan, cap, in_flight, parts.clock.now(), random).await?)
+    Ok(start(parts.store.as_ref(), plan, cap, in_flight, slice, stamp.now, stamp.random).await?)
+}
+
+/// The file of record ids that a plan names, if it names one, read up to its header.
+///
+/// # Errors
+/// [`Faulty`] with the place of `ids` in the plan.
+pub(crate) fn open_ids(parts: &Parts, plan: &Plan, path: &Path) -> anyhow::Result<Option<supply::File>> {
+    let vendor = parts.config.connection(&plan.connection)?.vendor;
+    supply::File::open(plan, path, vendor).map_err(|Usage(why)| {
+        let mut faults = [Fault::new(FaultCode::InvalidValue, "source.ids", why)];
+        if let Ok(text) = std::fs::read_to_string(path) {
+            parse::locate(&text, &mut faults);
+        }
+        faulty(&path.display().to_string(), &faults).into()
+    })
 }
 
 /// The pre-flight: asks the account everything that can be asked before the first row.
-pub(crate) async fn look(parts: &Parts, plan: &Plan, file: &str) -> anyhow::Result<Preflight> {
+pub(crate) async fn look(
+    parts: &Parts,
+    plan: &Plan,
+    path: &Path,
+    ids: Option<&supply::File>,
+) -> anyhow::Result<Preflight> {
     let crm = parts.connections.connect(&plan.connection).await?;
     // Whoever starts a run by hand may have mended the login; if not, the first call pauses the connection again.
     parts.connections.resume(&plan.connection).await?;
-    match preflight::preflight(crm.as_ref(), plan).await {
+    match preflight::preflight(crm.as_ref(), plan, ids.map(supply::File::slice)).await {
         Ok(found) => Ok(found),
         Err(preflight::Error::Faults(mut faults)) => {
-            if let Ok(text) = std::fs::read_to_string(file) {
+            if let Ok(text) = std::fs::read_to_string(path) {
                 parse::locate(&text, &mut faults);
             }
-            Err(faulty(file, &faults).into())
+            Err(faulty(&path.display().to_string(), &faults).into())
         }
         Err(preflight::Error::Crm(error)) => {
             Err(anyhow::Error::new(error).context(format!("connection {}", plan.connection)))
         }
     }
 }
-
-/// Calls a run makes besides those for rows, at most: the slice is resolved in two, the account told in two, the catalog in one.
-const LOOKS: u64 = 5;
 
 /// Prints what the pre-flight found.
 pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<u64>) {
@@ -127,27 +194,45 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
         let property = &target.property;
         eprintln!("  writes      {} ({}, {}), writable", property.name, property.label, property.vendor_type);
     }
-    let rows = found.slice.size.unwrap_or_default().min(cap.unwrap_or(u64::MAX));
-    let limits = parts.connections.limits(&plan.connection);
+    if let Some(schedule) = &plan.source.schedule {
+        let next = schedule.next_after(parts.clock.now()).map(|next| schedule.local(next));
+        eprintln!("  schedule    {schedule}, next {}", next.as_deref().unwrap_or("never"));
+    }
+    let Some(rows) = found.slice.size.or(cap).map(|rows| rows.min(cap.unwrap_or(u64::MAX))) else {
+        eprintln!("  forecast    after the pull: the CRM does not tell how many records it is");
+        return;
+    };
     let sizes = found.sizes;
     let cost = forecast(&Known {
         rows,
         canary: plan.canary.into(),
         write_batch: sizes.write_batch.into(),
+        write_call: sizes.write_call.into(),
         read_batch: sizes.read_batch.into(),
+        write_cost: sizes.costs.write.into(),
+        read_cost: sizes.costs.read.into(),
         verify: plan.verify,
-        rate: limits.general,
+        rate: parts.connections.limits(&plan.connection).general,
         left_today: found.account.left_today(),
     });
-    let pull = rows.div_ceil(sizes.id_page.max(1).into()) + rows.div_ceil(sizes.read_batch.max(1).into());
-    let today = cost.calls_left_today.map(|left| format!(" of {left} left today")).unwrap_or_default();
+    // A slice that does not tell its size may have to be looked for among all records.
+    let looks = u64::from(sizes.looks);
+    let (pages, besides) = match found.slice.size {
+        Some(_) => (rows.div_ceil(sizes.id_page.max(1).into()) + looks, ""),
+        None => (looks, " besides the listing"),
+    };
+    let reads = rows.div_ceil(sizes.read_batch.max(1).into());
+    let calls = cost.calls + pages + reads;
+    let units = cost.units + pages * u64::from(sizes.costs.list) + reads * u64::from(sizes.costs.read);
+    let unit = parts.connections.unit(&plan.connection);
+    let left = cost.calls_left_today.map(|left| format!(" of {left} left today")).unwrap_or_default();
+    let spent = if unit == "calls" { left } else { format!(", {units} {unit}{left}") };
     let time =
         cost.seconds.filter(|seconds| *seconds > 0).map(|s| format!(", at least {s} s by the burst limit"));
-    let calls = cost.calls + pull + LOOKS;
-    eprintln!("  forecast    at most {calls} calls{today}{}", time.unwrap_or_default());
-    if cost.calls_left_today.is_some_and(|left| left < calls) {
+    eprintln!("  forecast    at most {calls} calls{besides}{spent}{}", time.unwrap_or_default());
+    if cost.calls_left_today.is_some_and(|left| left < units) {
         eprintln!(
-            "  warning: today's calls may not suffice; then the run waits for the account's midnight and goes on"
+            "  warning: today's {unit} may not suffice; then the run waits for the account's midnight and goes on"
         );
     }
 }
@@ -204,8 +289,10 @@ pub(crate) async fn work_until_end(parts: &Parts, id: RunId, hint: String) -> an
         if crew.is_some() { "; what is in hand is finished first, once more ends at once" } else { "" };
     stop_on_signal(&stop, move || eprintln!("interrupted{finishing}\n  {hint}"))?;
     let run = parts.store.run(id).await?.context("the run just recorded is not in the store")?;
-    let limits = parts.connections.limits(&run.plan.connection);
-    let followed = follow(parts.store.as_ref(), parts.clock.as_ref(), &limits, id, &stop).await;
+    let connection = &run.plan.connection;
+    let (limits, unit) = (parts.connections.limits(connection), parts.connections.unit(connection));
+    let allowance = Allowance { limits, unit };
+    let followed = follow(parts.store.as_ref(), parts.clock.as_ref(), &allowance, id, &stop).await;
     if let Some(crew) = crew {
         crew.dismiss().await;
     }

@@ -1,5 +1,7 @@
 //! Reading the tree of a configuration: strictly, every fault at once.
 
+mod login;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,10 +14,13 @@ use infill_rules::quota::{Limits, Rate};
 use secrecy::SecretString;
 use url::Url;
 
+#[cfg(test)]
+pub(super) use self::login::{CLIENT_CREDENTIALS_KEYS, JWT_KEYS, OAUTH_KEYS};
 use super::{
-    Config, Connection, Distributed, Engine, Login, OAuth, Planner, Secret, Surroundings, Vendor, Worker,
+    Config, Connection, Distributed, Engine, Planner, Secret, Surroundings, Switches, Vendor, Worker,
     document,
 };
+use crate::config::vendor::{Terms, VENDOR_KEYS, Window};
 
 pub(super) const SECTIONS: &[&str] =
     &["engine", "store", "broker", "worker", "planner", "server", "connections"];
@@ -30,14 +35,19 @@ pub(super) const CONNECTION_KEYS: &[&str] = &[
     "token_env",
     "token_file",
     "oauth",
+    "client_credentials",
+    "jwt",
     "base_url",
     "api_version",
     "calls_per_10_seconds",
+    "calls_per_2_seconds",
     "search_calls_per_second",
     "calls_per_day",
+    "tokens_per_day",
+    "day_reserve_percent",
+    "auto_assign",
+    "allow_duplicates",
 ];
-pub(super) const OAUTH_KEYS: &[&str] =
-    &["client_id", "client_secret_env", "client_secret_file", "refresh_token_env", "refresh_token_file"];
 
 /// Sections whose keys the environment can set, as `INFILL_<SECTION>_<KEY>`.
 const FROM_ENVIRONMENT: [(&str, &[&str]); 6] = [
@@ -68,18 +78,8 @@ const MAX_BATCHES_IN_FLIGHT: u64 = 1024;
 const DEFAULT_REPUBLISH_AFTER_SECONDS: u64 = 60;
 const MAX_REPUBLISH_AFTER_SECONDS: u64 = 86_400;
 
-const HUBSPOT_BASE_URL: &str = "https://api.hubapi.com";
-const HUBSPOT_API_VERSIONS: [(&str, &str); 3] =
-    [("v3", "v3"), ("2026-03", "2026-03"), ("2026-09", "2026-09")];
-const HUBSPOT_DEFAULT_API_VERSION: &str = "2026-09";
-
-/// What HubSpot allows an app in ten seconds in the smallest accounts; larger ones allow 190.
-const HUBSPOT_DEFAULT_CALLS: u32 = 100;
-const BURST_WINDOW_MS: i64 = 10_000;
-
-/// What HubSpot allows all apps of an account together to search in a second.
-const HUBSPOT_DEFAULT_SEARCHES: u32 = 5;
-const SEARCH_WINDOW_MS: i64 = 1_000;
+/// Some of the day must be left to spend.
+const MAX_RESERVE_PERCENT: u64 = 99;
 
 /// Reads what is written (path and text) and what the environment says.
 ///
@@ -286,28 +286,67 @@ impl Reader<'_> {
 
     fn connection(&mut self, name: &str, at: &At<'_>) -> Option<Connection> {
         let fields = self.fields_without_secrets(at, CONNECTION_KEYS, &["token"])?;
-        let vendor = fields
-            .require("crm", &mut self.faults)
-            .and_then(|at| at.word(&[(Vendor::HubSpot.as_str(), Vendor::HubSpot)], &mut self.faults));
-        let login = self.login(name, &fields);
-        let base_url = self.base_url(&fields);
-        let api_version = fields
-            .get("api_version")
-            .map_or(Some(HUBSPOT_DEFAULT_API_VERSION), |at| at.word(&HUBSPOT_API_VERSIONS, &mut self.faults));
-        let general = self.rate(fields.get("calls_per_10_seconds"), HUBSPOT_DEFAULT_CALLS, BURST_WINDOW_MS);
-        let search =
-            self.rate(fields.get("search_calls_per_second"), HUBSPOT_DEFAULT_SEARCHES, SEARCH_WINDOW_MS);
-        let daily = fields.get("calls_per_day").map(|at| at.integer(1..=u64::MAX, &mut self.faults));
+        let vendors = Vendor::ALL.map(|vendor| (vendor.as_str(), vendor));
+        let vendor =
+            fields.require("crm", &mut self.faults).and_then(|at| at.word(&vendors, &mut self.faults));
+        let login = self.login(name, vendor, &fields);
+        let vendor = vendor?;
+        let terms = vendor.terms();
+        self.refuse_foreign_keys(vendor, &terms, &fields);
+        let base_url = self.base_url(&terms, &fields);
+        let switches = self.switches(&fields);
+        let api_version = self.api_version(&terms, &fields);
+        let limits = self.limits(&terms, &fields);
         Some(Connection {
-            vendor: vendor?,
+            vendor,
             base_url: base_url?,
             api_version: api_version?.to_owned(),
             login: login?,
-            limits: Limits {
-                general: general?,
-                search: search?,
-                daily: daily.map_or(Some(None), |daily| daily.map(Some))?,
-            },
+            limits: limits?,
+            switches: switches?,
+        })
+    }
+
+    fn switches(&mut self, fields: &Fields<'_>) -> Option<Switches> {
+        let mut flag = |key| fields.get(key).map_or(Some(false), |at| at.flag(&mut self.faults));
+        let (auto_assign, allow_duplicates) = (flag("auto_assign"), flag("allow_duplicates"));
+        Some(Switches { auto_assign: auto_assign?, allow_duplicates: allow_duplicates? })
+    }
+
+    /// Refuses keys that another vendor has: ignored, they would seem to hold.
+    fn refuse_foreign_keys(&mut self, vendor: Vendor, terms: &Terms, fields: &Fields<'_>) {
+        for key in VENDOR_KEYS.into_iter().filter(|key| !terms.has(key)) {
+            if let Some(at) = fields.get(key) {
+                let known: Vec<&str> = VENDOR_KEYS.into_iter().filter(|key| terms.has(key)).collect();
+                let message =
+                    format!("is no key of {} connections, which have {}", vendor.as_str(), known.join(", "));
+                self.faults.push(at.fault(FaultCode::UnknownKey, message));
+            }
+        }
+    }
+
+    fn api_version(&mut self, terms: &Terms, fields: &Fields<'_>) -> Option<&'static str> {
+        let words: Vec<(&str, &'static str)> =
+            terms.api_versions.iter().map(|version| (*version, *version)).collect();
+        match fields.get("api_version") {
+            Some(at) => at.word(&words, &mut self.faults),
+            None => terms.api_versions.last().copied(),
+        }
+    }
+
+    fn limits(&mut self, terms: &Terms, fields: &Fields<'_>) -> Option<Limits> {
+        let general = terms.burst.map_or(Some(None), |window| self.rate(fields, window));
+        let search = terms.search.map_or(Some(None), |window| self.rate(fields, window));
+        let daily = fields.get(terms.day_key).map(|at| at.integer(1..=u64::MAX, &mut self.faults));
+        let reserve = fields.get("day_reserve_percent").map_or(Some(terms.reserve_percent.into()), |at| {
+            at.integer(0..=MAX_RESERVE_PERCENT, &mut self.faults)
+        });
+        Some(Limits {
+            general: general?,
+            search: search?,
+            daily: daily.map_or(Some(None), |daily| daily.map(Some))?,
+            reserve_percent: u8::try_from(reserve?).ok()?,
+            is_day_rolling: terms.is_day_rolling,
         })
     }
 
@@ -334,42 +373,12 @@ impl Reader<'_> {
                 let variable = key.to_uppercase();
                 let message = format!(
                     "a secret must not stand in this file; put it into an environment variable and name \
-                     that, as in {key}_env = \"HUBSPOT_{variable}\", or into a file: {key}_file = \"PATH\""
+                     that, as in {key}_env = \"CRM_{variable}\", or into a file: {key}_file = \"PATH\""
                 );
                 self.faults.push(at.fault(FaultCode::InvalidValue, message));
             }
         }
         Some(fields)
-    }
-
-    fn login(&mut self, name: &str, fields: &Fields<'_>) -> Option<Login> {
-        let ways = ["token_env", "token_file", "oauth"];
-        let given: Vec<&str> = ways.into_iter().filter(|key| fields.get(key).is_some()).collect();
-        if given.len() > 1 {
-            let message = format!("give one of {}; found {}", ways.join(", "), given.join(" and "));
-            self.faults.push(fields.at().fault(FaultCode::Duplicate, message));
-            return None;
-        }
-        if let Some(at) = fields.get("oauth") {
-            return self.oauth(name, &at).map(Login::OAuth);
-        }
-        let is_explained = fields.get("token").is_some() || ways.iter().any(|key| fields.is_misspelt(key));
-        if given.is_empty() && !is_explained {
-            let message = "does not say how to log in; give one of token_env, token_file, \
-                           or a table [connections.NAME.oauth]";
-            self.faults.push(fields.at().fault(FaultCode::MissingKey, message));
-        }
-        let what = format!("the token of connection {name}");
-        self.secret(fields, "token", &what).map(Login::Token)
-    }
-
-    fn oauth(&mut self, name: &str, at: &At<'_>) -> Option<OAuth> {
-        let fields = self.fields_without_secrets(at, OAUTH_KEYS, &["client_secret", "refresh_token"])?;
-        let client_id =
-            fields.require("client_id", &mut self.faults).and_then(|at| at.name(&mut self.faults));
-        let secret = self.required_secret(name, &fields, "client_secret", "client secret");
-        let refresh = self.required_secret(name, &fields, "refresh_token", "refresh token");
-        Some(OAuth { client_id: client_id?.to_owned(), client_secret: secret?, refresh_token: refresh? })
     }
 
     fn required_secret(
@@ -433,7 +442,7 @@ impl Reader<'_> {
             Kind::Text(text) if is_variable(text) => Some(text.clone()),
             Kind::Text(_) | Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::List(_) | Kind::Map(_) => {
                 let message = "expected the name of an environment variable in capitals, as in \
-                               \"HUBSPOT_TOKEN\"; the secret itself must not stand here";
+                               \"CRM_TOKEN\"; the secret itself must not stand here";
                 self.faults.push(at.fault(FaultCode::InvalidValue, message));
                 None
             }
@@ -471,22 +480,31 @@ impl Reader<'_> {
         Some(text.to_owned())
     }
 
-    fn base_url(&mut self, fields: &Fields<'_>) -> Option<Url> {
+    fn base_url(&mut self, terms: &Terms, fields: &Fields<'_>) -> Option<Url> {
         let at = fields.get("base_url");
-        let text = at.as_ref().map_or(Some(HUBSPOT_BASE_URL), |at| at.text(&mut self.faults))?;
+        let login = terms.logins_at_account.iter().find(|login| fields.get(login).is_some());
+        if let (None, Some(login)) = (&at, login) {
+            let message = format!(
+                "{login} needs base_url: the org's own address, as in \"https://acme.my.salesforce.com\""
+            );
+            self.faults.push(fields.at().fault(FaultCode::MissingKey, message));
+            return None;
+        }
+        let text = at.as_ref().map_or(Some(terms.base_url), |at| at.text(&mut self.faults))?;
         let url = Url::parse(text).ok().filter(|url| {
             matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty()
         });
         if let (None, Some(at)) = (&url, &at) {
-            let message = format!("expected an address without a login, as in \"{HUBSPOT_BASE_URL}\"");
+            let message = format!("expected an address without a login, as in \"{}\"", terms.base_url);
             self.faults.push(at.fault(FaultCode::InvalidValue, message));
         }
         url
     }
 
     /// So many calls in a window, or `unlimited`.
-    fn rate(&mut self, at: Option<At<'_>>, default: u32, per_ms: i64) -> Option<Option<Rate>> {
-        let Some(at) = at else { return Some(Some(Rate { calls: default, per_ms })) };
+    fn rate(&mut self, fields: &Fields<'_>, window: Window) -> Option<Option<Rate>> {
+        let Window { key, calls, per_ms } = window;
+        let Some(at) = fields.get(key) else { return Some(Some(Rate { calls, per_ms })) };
         match &at.node().kind {
             Kind::Text(word) if word == "unlimited" => Some(None),
             Kind::Number(number) => {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::config::Vendor;
+
 /// The schema, for editors that check and complete TOML by it.
 pub(crate) fn schema() -> Value {
     let variable =
@@ -18,6 +20,7 @@ pub(crate) fn schema() -> Value {
             "oneOf": [{"type": "integer", "minimum": 1}, {"const": "unlimited"}],
         })
     };
+    let units = |about: &str| json!({"type": "integer", "minimum": 1, "description": about});
     let count = |about: &str, default: u32| json!({"type": "integer", "minimum": 1, "maximum": 1024, "default": default, "description": about});
     let oauth = table(
         "An OAuth app and the refresh token that its installation gave.",
@@ -29,27 +32,53 @@ pub(crate) fn schema() -> Value {
             "refresh_token_file": text("The file that holds the first refresh token."),
         }),
     );
+    let client_credentials = table(
+        "Salesforce: an app that runs as the user it is configured with.",
+        json!({
+            "client_id": text("The app's consumer key."),
+            "client_secret_env": variable("The variable that holds the consumer secret."),
+            "client_secret_file": text("The file that holds the consumer secret."),
+        }),
+    );
+    let jwt = table(
+        "Salesforce: an app that runs as a user who is approved beforehand, by its certificate.",
+        json!({
+            "client_id": text("The app's consumer key."),
+            "username": text("The user."),
+            "private_key_env": variable("The variable that holds the certificate's private key, RSA in PEM."),
+            "private_key_file": text("The file that holds the certificate's private key, RSA in PEM."),
+            "audience": text("Whom assertions are for, where base_url does not tell."),
+        }),
+    );
+    let switch = |about: &str| json!({"type": "boolean", "default": false, "description": about});
     let mut connection = table(
         "One account in one CRM.",
         json!({
-            "crm": {"enum": ["hubspot"], "description": "The vendor."},
+            "crm": {"enum": Vendor::ALL.map(Vendor::as_str), "description": "The vendor."},
             "token_env": variable("The variable that holds the access token."),
             "token_file": text("The file that holds the access token."),
             "oauth": oauth,
+            "client_credentials": client_credentials,
+            "jwt": jwt,
             "base_url": {
-                "type": "string", "format": "uri", "default": "https://api.hubapi.com",
-                "description": "Where the API is.",
+                "type": "string", "format": "uri",
+                "description": "Where the API is; the vendor's own address when left out.",
             },
             "api_version": {
-                "enum": ["v3", "2026-03", "2026-09"], "default": "2026-09",
-                "description": "The version of the API.",
+                "enum": Vendor::ALL.map(|vendor| vendor.terms().api_versions).concat(),
+                "description": "The version of the API; the newest when left out.",
             },
-            "calls_per_10_seconds": rate("What the account allows this app in ten seconds."),
-            "search_calls_per_second": rate("What the account allows all apps together to search."),
-            "calls_per_day": {
-                "type": "integer", "minimum": 1,
-                "description": "At most this many calls a day, below what the account allows.",
+            "calls_per_10_seconds": rate("HubSpot: what the account allows this app in ten seconds."),
+            "calls_per_2_seconds": rate("Pipedrive: what the company allows this login in two seconds."),
+            "search_calls_per_second": rate("HubSpot: what the account allows all apps together to search."),
+            "calls_per_day": units("HubSpot and Salesforce: at most this many calls a day, below what the account allows."),
+            "tokens_per_day": units("Pipedrive: the company's tokens a day, or what of them may be spent."),
+            "day_reserve_percent": {
+                "type": "integer", "minimum": 0, "maximum": 99,
+                "description": "The share of the day that is left to others who call the same account.",
             },
+            "auto_assign": switch("Salesforce: assignment rules run when a record is updated."),
+            "allow_duplicates": switch("Salesforce: updates that a duplicate rule only warns of are saved."),
         }),
     );
     if let Value::Object(connection) = &mut connection {

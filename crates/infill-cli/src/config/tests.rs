@@ -34,6 +34,20 @@ calls_per_day = 1000
 [connections.eu]
 crm = "hubspot"
 token_file = "secrets/eu"
+[connections.sales]
+crm = "pipedrive"
+token_env = "HUBSPOT_TOKEN"
+calls_per_2_seconds = 40
+tokens_per_day = 60000
+day_reserve_percent = 25
+[connections.org]
+crm = "salesforce"
+base_url = "https://acme.my.salesforce.com"
+allow_duplicates = true
+[connections.org.jwt]
+client_id = "key"
+username = "ann@example.com"
+private_key_env = "CLIENT_SECRET"
 [connections.app]
 crm = "hubspot"
 [connections.app.oauth]
@@ -95,6 +109,22 @@ fn a_whole_configuration_is_read() {
     let Login::Token(token) = &main.login else { panic!("{:?}", main.login) };
     assert_eq!(token.get().unwrap().expose_secret(), SECRET);
 
+    let sales = config.connection(&"sales".into()).unwrap();
+    assert_eq!((sales.vendor, sales.base_url.as_str()), (Vendor::Pipedrive, "https://api.pipedrive.com/"));
+    assert_eq!(sales.limits.general.map(|rate| (rate.calls, rate.per_ms)), Some((40, 2000)));
+    assert_eq!(
+        (sales.limits.search, sales.limits.daily, sales.limits.reserve_percent),
+        (None, Some(60_000), 25)
+    );
+
+    let org = config.connection(&"org".into()).unwrap();
+    assert_eq!((org.vendor, org.api_version.as_str()), (Vendor::Salesforce, "v68.0"));
+    let limits = Limits { reserve_percent: 20, is_day_rolling: true, ..Limits::default() };
+    assert_eq!(org.limits, limits);
+    assert_eq!(org.switches, Switches { auto_assign: false, allow_duplicates: true });
+    let Login::Jwt(jwt) = &org.login else { panic!("{:?}", org.login) };
+    assert_eq!((jwt.username.as_str(), jwt.audience.as_deref()), ("ann@example.com", None));
+
     let Login::Token(token) = &config.connection(&"eu".into()).unwrap().login else { panic!() };
     assert_eq!(token.get().unwrap().expose_secret(), "eu token", "beside the configuration, trimmed");
     let Login::OAuth(app) = &config.connection(&"app".into()).unwrap().login else { panic!() };
@@ -155,7 +185,7 @@ fn a_missing_secret_hinders_its_connection_alone() {
     let config = resolved(text, &[]).unwrap();
     let said = |name: &str| match &config.connections[name].login {
         Login::Token(token) => token.get().map(|_| ()).map_err(|error| error.to_string()),
-        Login::OAuth(_) => panic!("{name} has a token"),
+        Login::OAuth(_) | Login::ClientCredentials(_) | Login::Jwt(_) => panic!("{name} has a token"),
     };
     assert_eq!(
         said("a"),
@@ -202,7 +232,7 @@ fn each_mistake_has_a_place_and_a_way_out() {
         ),
         (
             "[connections.c]\ncrm = \"hubspt\"\ntoken_env = \"T\"".to_owned(),
-            vec!["connections.c.crm: expected one of hubspot, found \"hubspt\"; did you mean \"hubspot\"?"],
+            vec!["connections.c.crm: expected one of hubspot, pipedrive, salesforce, found \"hubspt\"; did you mean \"hubspot\"?"],
         ),
         (
             connection(""),
@@ -217,7 +247,7 @@ fn each_mistake_has_a_place_and_a_way_out() {
             connection(&format!("token = {secret}")),
             vec![
                 "connections.c.token: a secret must not stand in this file",
-                "token_env = \"HUBSPOT_TOKEN\"",
+                "token_env = \"CRM_TOKEN\"",
             ],
         ),
         (connection(&format!("token_env = {secret}")), vec!["the secret itself must not stand here"]),
@@ -240,6 +270,28 @@ fn each_mistake_has_a_place_and_a_way_out() {
                 "connections.c.calls_per_10_seconds: expected a whole number from 1, or \"unlimited\"",
                 "connections.c.calls_per_day: expected a whole number from 1, found the number 0",
             ],
+        ),
+        (
+            "[connections.c]\ncrm = \"pipedrive\"\ntoken_env = \"T\"\ncalls_per_10_seconds = 5\nday_reserve_percent = 100"
+                .to_owned(),
+            vec![
+                "connections.c.calls_per_10_seconds: is no key of pipedrive connections, which have \
+                 calls_per_2_seconds, tokens_per_day",
+                "connections.c.day_reserve_percent: expected a whole number from 0 to 99",
+            ],
+        ),
+        (
+            "[connections.c]\ncrm = \"salesforce\"\nauto_assign = 1\n[connections.c.client_credentials]\nclient_id = \"i\""
+                .to_owned(),
+            vec![
+                "connections.c.auto_assign: expected true or false",
+                "client_credentials needs base_url: the org's own address",
+                "give one of client_secret_env and client_secret_file",
+            ],
+        ),
+        (
+            connection("token_env = \"T\"\njwt = {}"),
+            vec!["connections.c.jwt: is no key of hubspot connections"],
         ),
         (
             "[connections.\"a b\"]\ncrm = \"hubspot\"\ntoken_env = \"T\"".to_owned(),
@@ -289,6 +341,8 @@ fn reader_and_schema_know_the_same_keys() {
         (&sections["server"]["properties"], read::SERVER_KEYS),
         (&connection["properties"], read::CONNECTION_KEYS),
         (&connection["properties"]["oauth"]["properties"], read::OAUTH_KEYS),
+        (&connection["properties"]["client_credentials"]["properties"], read::CLIENT_CREDENTIALS_KEYS),
+        (&connection["properties"]["jwt"]["properties"], read::JWT_KEYS),
     ] {
         let known: BTreeSet<&str> = keys.iter().copied().collect();
         let described: BTreeSet<&str> = properties.as_object().unwrap().keys().map(String::as_str).collect();
@@ -310,6 +364,8 @@ fn the_guide_has_every_key_and_its_files_are_configurations() {
         read::SERVER_KEYS,
         read::CONNECTION_KEYS,
         read::OAUTH_KEYS,
+        read::CLIENT_CREDENTIALS_KEYS,
+        read::JWT_KEYS,
     ];
     for key in keys.into_iter().flatten() {
         assert!(GUIDE.contains(&format!("`{key}`")), "{key}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use infill_crm::auth::{AccessToken, Refresh, StaticToken, Tokens};
+use infill_crm::auth::{AccessToken, Refresh, Scheme, StaticToken, Tokens};
 use infill_crm::meter::{Meter, Observation, Quota};
 use infill_crm::transport::{CALL_TIMEOUT, Transport, TransportConfig, Unobserved};
 use infill_crm::{Crm, Error, Update};
@@ -35,7 +35,7 @@ pub(crate) struct Ledger {
 
 #[async_trait]
 impl Quota for Ledger {
-    async fn acquire(&self, _meter: Meter) -> Result<(), Error> {
+    async fn acquire(&self, _meter: Meter, _cost: u32) -> Result<(), Error> {
         Ok(())
     }
 
@@ -60,7 +60,7 @@ struct Lazy {
 impl Lazy {
     async fn fetch(&self, version: u64) -> Result<AccessToken, Error> {
         let refreshed = self.refresh.refresh(&sim::SIM_REFRESH_TOKEN.into()).await?;
-        let token = AccessToken { secret: refreshed.access, version };
+        let token = AccessToken { secret: refreshed.access, version, base_url: None };
         *self.held.lock().await = Some(token.clone());
         Ok(token)
     }
@@ -102,6 +102,7 @@ impl World {
         let transport = Transport::new(TransportConfig {
             base_url: sim.base_url().parse().unwrap(),
             tokens: tokens(&sim),
+            scheme: Scheme::Bearer,
             quota: Arc::clone(&quota) as Arc<dyn Quota>,
             clock: Arc::new(SimClock(sim.control())),
             observer: Arc::new(Unobserved),

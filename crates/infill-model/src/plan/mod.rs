@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::{ActionId, ConnectionName, ListId, ObjectType, PropertyName};
-use crate::slice::Selection;
+use crate::schedule::Schedule;
+use crate::slice::{Ids, Selection};
 use crate::value::Value;
 
 /// Rows the canary takes when the plan does not say.
@@ -74,15 +75,21 @@ pub struct Source {
     /// A query in the CRM's own language, for CRMs that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// A CSV file of record ids.
+    /// A CSV file of record ids, relative to the plan; `-` is standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ids: Option<String>,
+    pub ids: Option<Ids>,
     /// At most this many records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_count: Option<u64>,
-    /// Five-field cron; left out: once.
+    /// So many records, chosen from the whole slice; the same ones each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<String>,
+    pub sample: Option<u64>,
+    /// Only some records, by what earlier runs of the plan did with them. Not yet: [`parse`] refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
+    /// When a planner starts it, once `infill schedules add` was told so; left out: never by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 impl Source {
@@ -101,6 +108,22 @@ impl Source {
         let first = ways.next()?;
         ways.next().is_none().then_some(first)
     }
+
+    /// At most this many records by what the plan says: the smaller of `max_count` and `sample`.
+    #[must_use]
+    pub fn most(&self) -> Option<u64> {
+        self.max_count.into_iter().chain(self.sample).min()
+    }
+}
+
+/// Which records a plan takes, by what its earlier runs did with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Only {
+    /// Those that no earlier run took.
+    New,
+    /// Those whose inputs are not what they were.
+    Changed,
 }
 
 /// One action of the chain.

@@ -3,6 +3,8 @@
 //! What a plan says of its chain (references, scripts, operators, kinds of action) is the chain crate's to check; it
 //! answers with faults that have a path, and [`locate`] finds their place in the file.
 
+mod schedule;
+
 use std::collections::HashSet;
 
 use serde_json::Map;
@@ -15,14 +17,20 @@ use crate::document::{self, At, Format, Kind, Node, Place};
 use crate::error::{Fault, FaultCode};
 use crate::id::PropertyName;
 use crate::nearest::nearest;
+use crate::slice::{Ids, IdsColumn};
 use crate::value::Value;
 
 /// Rows a canary may have: beyond this it is no longer a small first step.
 pub const MAX_CANARY: u32 = 1000;
 
+/// Records a sample may have: its ids travel with the listing until the slice is seen to its end.
+pub const MAX_SAMPLE: u64 = 10_000;
+
 const PLAN_KEYS: &[&str] =
     &["name", "connection", "source", "inputs", "chain", "writeback", "verify", "canary"];
-const SOURCE_KEYS: &[&str] = &["object", "list", "filter", "view", "query", "ids", "max_count", "schedule"];
+const SOURCE_KEYS: &[&str] =
+    &["object", "list", "filter", "view", "query", "ids", "max_count", "sample", "only", "schedule"];
+const IDS_KEYS: &[&str] = &["file", "column"];
 const SELECTION_KEYS: [&str; 5] = ["list", "filter", "view", "query", "ids"];
 const ACTION_KEYS: &[&str] = &["id", "action", "inputs", "run_if", "continue_workflow_if_action_fails"];
 const RUN_IF_KEYS: &[&str] = &["conditions", "continue_workflow_if_run_condition_not_met"];
@@ -135,30 +143,37 @@ fn source(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Source> {
     let filter = fields.get("filter").map(|at| filter(&at, faults));
     let view = fields.get("view").map(|at| at.name(faults));
     let query = fields.get("query").map(|at| at.name(faults));
-    let ids = fields.get("ids");
-    if let Some(at) = &ids {
-        faults.push(at.fault(
-            FaultCode::Unsupported,
-            "this version does not read record ids from a file; \
-             make a list of these records in the CRM and name it with list",
-        ));
-    }
+    let ids = fields.get("ids").map(|at| ids(&at, faults));
     let max_count = fields.get("max_count").map(|at| at.integer(1..=u64::MAX, faults));
-    if let Some(at) = fields.get("schedule") {
+    let sample = fields.get("sample").map(|at| at.integer(1..=MAX_SAMPLE, faults));
+    if let Some(at) = fields.get("only") {
         faults.push(at.fault(
             FaultCode::Unsupported,
-            "this version runs a plan once; leave schedule out and start it from cron",
+            "this version does not tell records of earlier runs apart; leave only out: a record that has its values \
+             already is unchanged, and nothing is sent for it",
         ));
     }
+    let schedule = fields.get("schedule").map(|at| {
+        if ids.is_some() {
+            faults.push(at.fault(
+                FaultCode::Unsupported,
+                "a file of record ids is read by `infill run`, not by a schedule; leave schedule out and start the \
+                 plan from cron",
+            ));
+        }
+        schedule::schedule(&at, faults)
+    });
     Some(Source {
         object: object?.into(),
         list: optional(list)?.map(Into::into),
         filter: optional(filter)?,
         view: optional(view)?.map(Into::into),
         query: optional(query)?.map(Into::into),
-        ids: None,
+        ids: optional(ids)?,
         max_count: optional(max_count)?,
-        schedule: None,
+        sample: optional(sample)?,
+        only: None,
+        schedule: optional(schedule)?,
     })
 }
 
@@ -170,6 +185,21 @@ fn list_id(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<String> {
         return Some(number.to_string());
     }
     at.name(faults).map(ToOwned::to_owned)
+}
+
+/// A file of ids: its name, or a mapping that names its id column too.
+fn ids(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Ids> {
+    if !matches!(at.node().kind, Kind::Map(_)) {
+        return at.name(faults).map(|file| Ids::File(file.to_owned()));
+    }
+    let fields = at.fields(IDS_KEYS, faults)?;
+    let file = fields.require("file", faults).and_then(|at| at.name(faults));
+    let column = fields.get("column").map(|at| at.name(faults));
+    let file = file?.to_owned();
+    Some(match optional(column)? {
+        None => Ids::File(file),
+        Some(column) => Ids::Column(IdsColumn { file, column: column.to_owned() }),
+    })
 }
 
 fn filter(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Vec<Condition>> {

@@ -39,8 +39,8 @@ use super::dispatch::Incoming;
 use super::fault::Faults;
 use super::limits::Limits;
 use super::portal::Portal;
-use super::query::{Pairs, percent_decode};
 use super::report::Write;
+use crate::query::{Pairs, percent_decode};
 
 /// Where the admin endpoints begin.
 pub(crate) const PREFIX: &str = "/_admin";

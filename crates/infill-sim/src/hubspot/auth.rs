@@ -10,8 +10,8 @@ use super::answer::{Answer, Refusal};
 use super::config::{OauthApp, StaticToken};
 use super::limits::Spender;
 use super::object::ObjectType;
-use super::query::Pairs;
 use super::route::Operation;
+use crate::query::Pairs;
 
 type Scopes = Arc<HashSet<String>>;
 

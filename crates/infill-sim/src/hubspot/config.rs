@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::fault::Faults;
 use super::limits::{LimitTier, Limits};
+pub use crate::word::UnknownWord;
 
 /// The bearer token that a simulator with the default configuration accepts. It is no secret: it opens nothing else.
 pub const SIM_TOKEN: &str = "sim-token";
@@ -156,18 +157,6 @@ impl FromStr for ApiVersion {
             valid: "v3, 2026-03, 2026-09".to_owned(),
         })
     }
-}
-
-/// A word that is none of a closed set; `Display` names the valid ones.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is not a valid {what}; use one of: {valid}")]
-pub struct UnknownWord {
-    /// What the word should have been.
-    pub what: &'static str,
-    /// The word as given.
-    pub word: String,
-    /// The valid words, joined for reading.
-    pub valid: String,
 }
 
 /// A bearer token of a private app, static-auth app or service key.

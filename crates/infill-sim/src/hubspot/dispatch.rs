@@ -11,10 +11,10 @@ use super::batch::id_text;
 use super::fault::{Fault, FaultKind};
 use super::limits::Policy;
 use super::portal::{Ask, Portal, object};
-use super::query::Pairs;
 use super::report::End;
 use super::route::{Call, Operation, route};
 use super::{lists, properties, read, search, write};
+use crate::query::Pairs;
 
 /// Addresses longer than this do not get through HubSpot's edge; measured at about 16.2 thousand characters.
 const MAX_URI_CHARS: usize = 16_200;

@@ -294,6 +294,9 @@ fn kind(word: &str) -> Result<FaultKind, SpecError> {
 }
 
 fn set(fault: &mut Fault, key: &str, value: &str) -> Result<(), SpecError> {
+    if fault.firing.set(key, value)? {
+        return Ok(());
+    }
     let bad = |what: &str| SpecError(format!("`{key}={value}` is not {what}"));
     let whole = || value.parse::<u64>().map_err(|_| bad("a whole number"));
     let words = || value.split('|').map(str::trim).filter(|word| !word.is_empty());
@@ -310,13 +313,6 @@ fn set(fault: &mut Fault, key: &str, value: &str) -> Result<(), SpecError> {
         ("property", _) => fault.target.property = Some(value.to_owned()),
         ("sent", _) => fault.target.sent = Some(value.to_owned()),
         ("list", _) => fault.target.list = Some(value.to_owned()),
-        ("after", _) => fault.firing.after = whole()?,
-        ("every", _) => fault.firing.every = whole()?.max(1),
-        ("count", _) => fault.firing.count = Some(whole()?),
-        ("p", _) => {
-            let chance = value.parse::<f64>().ok().filter(|chance| (0.0..=1.0).contains(chance));
-            fault.firing.probability = chance.ok_or_else(|| bad("a number from 0 to 1"))?;
-        }
         ("seconds", FaultKind::Status { retry_after, .. }) => *retry_after = Duration::from_secs(whole()?),
         ("policy", FaultKind::Throttle(policy)) => {
             *policy = value.parse().map_err(|error| SpecError(format!("{error}")))?;
@@ -416,20 +412,9 @@ fn write_fault(f: &mut fmt::Formatter<'_>, Fault { kind, target, firing }: &Faul
             write!(f, ",{key}={text}")?;
         }
     }
-    let Firing { after, every, count, probability } = firing;
-    if *after > 0 {
-        write!(f, ",after={after}")?;
-    }
-    if *every > 1 {
-        write!(f, ",every={every}")?;
-    }
-    if let Some(count) = count.filter(|_| *kind != FaultKind::PropertyGone) {
-        write!(f, ",count={count}")?;
-    }
-    if *probability < 1.0 {
-        write!(f, ",p={probability}")?;
-    }
-    Ok(())
+    // It strikes once, which need not be said.
+    let count = firing.count.filter(|_| *kind != FaultKind::PropertyGone);
+    write!(f, "{}", Firing { count, ..firing.clone() })
 }
 
 #[cfg(test)]

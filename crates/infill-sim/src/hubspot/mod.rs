@@ -43,7 +43,6 @@ mod lists;
 mod object;
 mod portal;
 mod properties;
-mod query;
 mod read;
 mod record;
 mod report;
@@ -60,8 +59,6 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 pub use self::config::{
     ALL_SCOPES, ApiVersion, ConditionalRequired, Config, MultiStatus, OauthApp, SIM_CLIENT_ID,
@@ -75,9 +72,9 @@ pub use self::report::{Calls, Report, Write};
 pub use self::route::Operation;
 
 use self::portal::Portal;
-use self::server::{Line, Port};
 use self::store::{Aftermath, Store};
 use crate::clock::Clock;
+use crate::serving::Serving;
 
 /// Why a simulator did not start, or could not do what it was told.
 #[derive(Debug, thiserror::Error)]
@@ -126,10 +123,8 @@ pub enum Error {
 /// A simulated portal that is being served. Dropping it closes the port at once.
 #[derive(Debug)]
 pub struct Simulator {
-    address: SocketAddr,
+    serving: Serving,
     control: Control,
-    stop: CancellationToken,
-    server: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 /// Starts a portal on the current tokio runtime.
@@ -151,26 +146,21 @@ pub async fn start(config: Config) -> Result<Simulator, Error> {
     let listener = TcpListener::bind(wanted).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let portal = Arc::new(Portal::new(config, format!("http://{address}"), zone, clock, store));
-    let service = server::router(Arc::clone(&portal)).into_make_service_with_connect_info::<Line>();
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    let serving = axum::serve(Port(listener), service).with_graceful_shutdown(stopped);
-    let server = tokio::spawn(serving.into_future());
-    tracing::debug!(%address, "hubspot simulator started");
-    Ok(Simulator { address, control: Control(portal), stop, server: Some(server) })
+    let serving = Serving::start("hubspot", address, listener, server::router(Arc::clone(&portal)));
+    Ok(Simulator { serving, control: Control(portal) })
 }
 
 impl Simulator {
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.address
+        self.serving.address
     }
 
     /// The base of every path, such as `http://127.0.0.1:41234`, in the place of `https://api.hubapi.com`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.serving.address)
     }
 
     /// A handle on the portal; it may outlive the port.
@@ -181,26 +171,11 @@ impl Simulator {
 
     /// Serves until [`Simulator::shutdown`], or until the task is ended from outside.
     pub async fn wait(&mut self) {
-        if let Some(server) = &mut self.server
-            && let Err(error) = server.await
-        {
-            tracing::debug!(error = %error, "hubspot simulator ended");
-        }
-        self.server = None;
+        self.serving.wait().await;
     }
 
     /// Stops accepting calls, finishes those under way, and closes the port.
-    pub async fn shutdown(mut self) {
-        self.stop.cancel();
-        self.wait().await;
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if let Some(server) = &self.server {
-            server.abort();
-        }
+    pub async fn shutdown(self) {
+        self.serving.shutdown().await;
     }
 }

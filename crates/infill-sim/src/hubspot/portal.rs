@@ -11,13 +11,13 @@ use super::board::Board;
 use super::config::{ApiVersion, Config, MultiStatus};
 use super::limits::Meters;
 use super::object::ObjectType;
-use super::query::Pairs;
 use super::report::Counts;
 use super::route::Call;
 use super::store::{Store, Table};
 use super::value::Strictness;
 use crate::clock::Clock;
 use crate::fault::mix;
+use crate::query::Pairs;
 
 /// Everything behind the port.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::config::UnknownWord;
-use super::query::percent_decode;
+use crate::query::percent_decode;
 
 /// What a call asks for. The words are those of reports and fault specifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

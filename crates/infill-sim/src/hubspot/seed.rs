@@ -15,8 +15,7 @@ use super::object::CUSTOM_OBJECT;
 use super::record::{Setter, Text};
 use super::store::{Store, Table};
 use crate::fault::mix;
-
-const CONGRESS: &str = include_str!("../../data/contacts_us_congress.csv");
+use crate::people::{COMPANIES, CONGRESS, FIRST_NAMES, LAST_NAMES, PLACES, TITLES, email, pick};
 
 /// Of the bundled people every one at such a row (from 1) is left without a phone; one more has none in the file.
 const EVERY_NTH_WITHOUT_PHONE: usize = 100;
@@ -25,142 +24,6 @@ const EVERY_NTH_WITHOUT_PHONE: usize = 100;
 const AGE_MS: i64 = 30 * 86_400_000;
 /// Time between two records.
 const STEP_MS: i64 = 1_000;
-
-const FIRST_NAMES: [&str; 40] = [
-    "Ana",
-    "André",
-    "Aisha",
-    "Bo",
-    "Carlos",
-    "Chloé",
-    "Dmitri",
-    "Elif",
-    "Emeka",
-    "Fatima",
-    "Grace",
-    "Hana",
-    "Ivan",
-    "Jürgen",
-    "Jesús",
-    "Kwame",
-    "Lakshmi",
-    "Liam",
-    "Mariana",
-    "Mei",
-    "Mohammed",
-    "Nadia",
-    "Noor",
-    "Olga",
-    "Paweł",
-    "Priya",
-    "Quinn",
-    "Ravi",
-    "Rosa",
-    "Søren",
-    "Sofía",
-    "Tariq",
-    "Uma",
-    "Vera",
-    "Wei",
-    "Ximena",
-    "Yusuf",
-    "Zoë",
-    "John \"Jack\"",
-    "Mary-Jane",
-];
-const LAST_NAMES: [&str; 40] = [
-    "Abbott",
-    "Almeida",
-    "Bauer",
-    "Beck",
-    "Castro",
-    "Chen",
-    "Díaz-Balart",
-    "Dubois",
-    "Eriksson",
-    "Farouk",
-    "García",
-    "Haddad",
-    "Ito",
-    "Jansen",
-    "Kaya",
-    "Kowalski",
-    "Lopez",
-    "Müller",
-    "Nakamura",
-    "Novák",
-    "O'Brien",
-    "Okafor",
-    "Patel",
-    "Petrov",
-    "Quispe",
-    "Rossi",
-    "Sánchez",
-    "Schmidt",
-    "Silva",
-    "Smith",
-    "Tanaka",
-    "Taylor",
-    "Ueda",
-    "Vargas",
-    "Velázquez",
-    "Wagner",
-    "Wang",
-    "Xu",
-    "Yılmaz",
-    "Zhang",
-];
-const TITLES: [&str; 10] = [
-    "Account Executive",
-    "Buyer",
-    "CEO",
-    "CTO",
-    "Engineer",
-    "Head of Sales",
-    "Marketing Manager",
-    "Owner",
-    "Recruiter",
-    "VP Operations",
-];
-const PLACES: [(&str, &str); 10] = [
-    ("Austin", "TX"),
-    ("Berlin", "BE"),
-    ("Boston", "MA"),
-    ("Chicago", "IL"),
-    ("Denver", "CO"),
-    ("London", "LND"),
-    ("Lyon", "ARA"),
-    ("Pune", "MH"),
-    ("Seattle", "WA"),
-    ("Toronto", "ON"),
-];
-const COMPANIES: [&str; 25] = [
-    "Acorn Freight",
-    "Blue Heron Books",
-    "Cobalt Dental",
-    "Dune Analytics",
-    "Ember Bakery",
-    "Fjord Shipping",
-    "Granite Legal",
-    "Harbor Foods",
-    "Indigo Textiles",
-    "Juniper Health",
-    "Kestrel Drones",
-    "Lumen Optics",
-    "Maple Credit",
-    "Nimbus Cloud",
-    "Orchard Schools",
-    "Pebble Games",
-    "Quarry Stone",
-    "Ridge Outdoor",
-    "Sable Motors",
-    "Tern Airlines",
-    "Umber Paints",
-    "Vale Energy",
-    "Willow Care",
-    "Xenon Lighting",
-    "Yarrow Farms",
-];
 
 /// Fills a store with what the configuration asks for.
 pub(crate) fn fill(store: &mut Store, config: &Config, now_ms: i64) -> Result<(), Error> {
@@ -264,11 +127,6 @@ fn property_name(column: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-fn pick<T>(from: &[T], number: u64) -> Option<&T> {
-    let len = u64::try_from(from.len()).unwrap_or(1).max(1);
-    from.get(usize::try_from(number % len).unwrap_or(0))
-}
-
 fn generate(table: &mut Table, count: usize, seed: u64, start_ms: i64) {
     let mut interned = Interned::default();
     let names = ["firstname", "lastname", "jobtitle", "company", "city", "state", "lifecyclestage"];
@@ -297,27 +155,6 @@ fn generate(table: &mut Table, count: usize, seed: u64, start_ms: i64) {
             values.push((phone_column, phone.into()));
         }
         table.add(None, created_ms(start_ms, idx), Setter::Import, values);
-    }
-}
-
-/// A mail address made of a name, in ASCII.
-fn email(first: &str, last: &str, domain: &str) -> String {
-    let plain = |name: &str| -> String { name.to_lowercase().chars().filter_map(ascii).collect() };
-    format!("{}.{}@{domain}", plain(first), plain(last))
-}
-
-fn ascii(c: char) -> Option<char> {
-    match c {
-        'a'..='z' | '0'..='9' | '-' => Some(c),
-        'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' => Some('a'),
-        'é' | 'è' | 'ê' | 'ë' => Some('e'),
-        'í' | 'ì' | 'î' | 'ï' | 'ı' => Some('i'),
-        'ó' | 'ò' | 'ô' | 'ö' | 'õ' | 'ø' => Some('o'),
-        'ú' | 'ù' | 'û' | 'ü' => Some('u'),
-        'ñ' => Some('n'),
-        'ł' => Some('l'),
-        'ç' => Some('c'),
-        _ => None,
     }
 }
 

@@ -69,6 +69,7 @@ fn login(version: u64) -> Login {
         access: Some(format!("access-{version}").into()),
         refresh: format!("refresh-{version}").into(),
         expires_at: Some(at(1_800)),
+        base_url: Some(format!("https://{version}.example")),
     }
 }
 
@@ -83,6 +84,7 @@ pub(super) async fn a_login_is_replaced_only_by_its_next_version(world: &World) 
     assert_eq!(count_true(&saved), 1);
     let stored = world.open(Some(super::KEY)).await.unwrap().login(&main).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.expires_at), (2, login(2).expires_at));
+    assert_eq!(stored.base_url, login(2).base_url);
     assert_eq!(stored.access.unwrap().expose_secret(), "access-2");
     assert_eq!(stored.refresh.expose_secret(), "refresh-2");
     assert!(store.login(&"other".into()).await.unwrap().is_none());

@@ -19,7 +19,7 @@ fn compiled(calls: u64) -> CompiledRun {
         guard_older_than_seconds: 30,
         time_zone: "Europe/Berlin".to_owned(),
         verify: Verify::All,
-        forecast: Forecast { rows: 5, calls, seconds: None, calls_left_today: None },
+        forecast: Forecast { rows: 5, calls, units: calls, seconds: None, calls_left_today: None },
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn new_run(number: u8) -> NewRun {
         plan: plan("Notes"),
         cap: Some(5),
         in_flight: 3,
+        slice: None,
         created_at: at(i64::from(number)),
     }
 }
@@ -77,6 +78,7 @@ pub(super) fn row(record: RecordId) -> Row {
         inputs: [("firstname".into(), json!("O'Brien \"Zoë\" 李\n\u{0}\u{1f600}`${x}`"))].into(),
         before: [("note".into(), json!("was \u{0}"))].into(),
         gone: None,
+        refused: None,
     }
 }
 

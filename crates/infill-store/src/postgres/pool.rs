@@ -17,10 +17,11 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::commit::Commit;
 use crate::error::Error;
 
-/// Database connections of one program; a dozen programs stay below PostgreSQL's default of 100.
-const MAX_CONNECTIONS: usize = 8;
+/// Connections of one pool. A program has two pools, and a dozen programs stay below PostgreSQL's default of 100.
+const MAX_CONNECTIONS: usize = 4;
 
 /// Connecting to one host, where the URI does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +44,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// A parameter of a statement.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// Connections to one database.
+/// Connections to one database whose commits all survive the same.
 pub(super) struct Pool {
     inner: deadpool_postgres::Pool,
     address: String,
@@ -51,7 +52,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Makes no connection yet.
-    pub(super) fn new(uri: &SecretString, schema: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn new(uri: &SecretString, schema: Option<&str>, commit: Commit) -> Result<Self, Error> {
         let mut config: tokio_postgres::Config =
             uri.expose_secret().parse().map_err(|e: tokio_postgres::Error| Error::Refused {
                 address: "the given URI".to_owned(),
@@ -76,7 +77,7 @@ impl Pool {
         } else {
             Manager::from_config(config, NoTls, recycling)
         };
-        let settings = settings(schema);
+        let settings = settings(schema, commit);
         let inner = deadpool_postgres::Pool::builder(manager)
             .max_size(MAX_CONNECTIONS)
             .wait_timeout(Some(WAIT_TIMEOUT))
@@ -253,12 +254,17 @@ fn address(config: &tokio_postgres::Config) -> String {
 }
 
 /// What every connection is told first. Settings rather than start-up options, which poolers in between refuse.
-fn settings(schema: Option<&str>) -> String {
+fn settings(schema: Option<&str>, commit: Commit) -> String {
+    let synchronous_commit = match commit {
+        Commit::Ordered => "SET synchronous_commit = off;",
+        // As the server is set, which may be stricter than its default.
+        Commit::Durable => "",
+    };
     let search_path =
         schema.map(|schema| format!("SET search_path = {};", quote(schema))).unwrap_or_default();
     format!(
         "{search_path} SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SET default_transaction_isolation = 'read committed';",
+         SET default_transaction_isolation = 'read committed'; {synchronous_commit}",
         STATEMENT_TIMEOUT.as_millis(),
         IDLE_IN_TRANSACTION_TIMEOUT.as_millis()
     )
@@ -282,7 +288,7 @@ mod tests {
     use super::*;
 
     fn pool(uri: &str) -> Result<Pool, Error> {
-        Pool::new(&uri.into(), None)
+        Pool::new(&uri.into(), None, Commit::Durable)
     }
 
     #[test]
@@ -302,6 +308,9 @@ mod tests {
 
     #[test]
     fn a_schema_name_cannot_end_its_quotes() {
-        assert!(settings(Some("a\"; DROP TABLE runs; --")).contains("\"a\"\"; DROP TABLE runs; --\""));
+        assert!(
+            settings(Some("a\"; DROP TABLE runs; --"), Commit::Ordered)
+                .contains("\"a\"\"; DROP TABLE runs; --\"")
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! Runs and their counts.
 
+use deadpool_postgres::GenericClient;
 use infill_model::row::Cause;
 use infill_model::{CompiledRun, ConnectionName, RunId, RunState, Timestamp};
 use tokio_postgres::Row;
 
-use super::pool::Pool;
+use super::pool::{Pool, Trouble};
 use crate::error::Error;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
 use crate::stored::{
@@ -12,19 +13,26 @@ use crate::stored::{
 };
 
 pub(super) async fn create(pool: &Pool, run: &NewRun) -> Result<(), Error> {
+    pool.call("record a run", async { insert(&pool.client().await?, run).await }).await
+}
+
+/// Inside whatever transaction is open; a run that is there already stays as it is.
+pub(super) async fn insert(client: &impl GenericClient, run: &NewRun) -> Result<(), Trouble> {
     let (name, connection) = (&run.plan.name, run.plan.connection.as_str());
     let (plan, cap, in_flight) = (encode(&run.plan)?, run.cap.map(signed), i64::from(run.in_flight));
     let sql = "WITH recorded AS ( \
-                   INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING RETURNING id \
+                   INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, slice, created_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING RETURNING id \
                ) INSERT INTO run_progress (run_id) SELECT id FROM recorded";
     let state = RunState::SourceSync.as_str();
-    pool.execute(
-        "record a run",
-        sql,
-        &[&run.id.as_uuid(), name, &connection, &plan, &cap, &in_flight, &state, &run.created_at],
-    )
-    .await?;
+    let slice = run.slice.as_ref().map(encode).transpose()?;
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .execute(
+            &statement,
+            &[&run.id.as_uuid(), name, &connection, &plan, &cap, &in_flight, &state, &slice, &run.created_at],
+        )
+        .await?;
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! Batches: leases that fence, and saves that count by difference.
 
-use infill_model::row::RowState;
 use infill_model::{BatchNo, RunId, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::connections::{Commit, Connections, Trouble, micros, moment};
+use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::tally;
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::write_results;
 use crate::store::{Batch, BatchSave, BatchState, Lease, Leased, Saved};
@@ -88,10 +88,7 @@ pub(super) async fn save(
         calls: signed(save.calls),
         now: micros(save.now),
     };
-    // What is about to be written must be known after a power cut, or the before-image of a written row could be
-    // lost with it. Everything that follows a write can be found out again.
-    let intends = save.results.iter().any(|result| matches!(result.state, RowState::Intended));
-    let commit = if intends { Commit::Durable } else { Commit::Ordered };
+    let commit = Commit::of_save(save.results);
     connections
         .write("save a batch", commit, move |store| save_change(store, run, batch, lease, &change))
         .await

@@ -1,4 +1,4 @@
-//! One connection that writes and a few that read, each used on the blocking pool.
+//! One connection that writes, in `writer`, and a few that read, each used on the blocking pool.
 //!
 //! A connection whose work panicked is dropped with its transaction, and the next one opens afresh. A caller that
 //! gives up waiting leaves the work to finish by itself.
@@ -8,9 +8,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use tokio::sync::Semaphore;
 
+use super::writer::Writer;
+use crate::commit::Commit;
 use crate::error::Error;
 
 /// How long a statement waits for another process that writes to the same file.
@@ -24,16 +26,6 @@ const READERS: usize = 3;
 
 /// WAL pages after which a commit also moves them into the file (16 MiB): fewer syncs than the default of 1,000.
 const CHECKPOINT_PAGES: u32 = 4_000;
-
-/// What a commit survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Commit {
-    /// The death of any process. A power cut may undo the last few, always from the end; what they held is then
-    /// done again.
-    Ordered,
-    /// A power cut as well, together with everything committed before.
-    Durable,
-}
 
 /// What can go wrong while a connection is used.
 pub(super) enum Trouble {
@@ -59,36 +51,18 @@ impl From<Error> for Trouble {
 pub(super) struct Connections {
     address: Arc<str>,
     path: Arc<Path>,
-    writer: Lane,
-    readers: Lane,
-}
-
-/// Connections of one kind, each used by one caller at a time; callers queue in the order they came.
-struct Lane {
-    idle: Arc<Mutex<Vec<Opened>>>,
-    permits: Arc<Semaphore>,
-}
-
-/// A connection, and what its commits survive as it is set.
-struct Opened {
-    connection: Connection,
-    commit: Commit,
-}
-
-impl Lane {
-    fn new(size: usize) -> Self {
-        Self { idle: Arc::default(), permits: Arc::new(Semaphore::new(size)) }
-    }
+    writer: Writer,
+    /// Each used by one caller at a time; callers queue in the order they came.
+    readers: Arc<Mutex<Vec<Connection>>>,
+    room: Arc<Semaphore>,
 }
 
 impl Connections {
     pub(super) fn new(path: &Path) -> Self {
-        Self {
-            address: path.display().to_string().into(),
-            path: path.into(),
-            writer: Lane::new(1),
-            readers: Lane::new(READERS),
-        }
+        let address = path.display().to_string().into();
+        let path: Arc<Path> = path.into();
+        let writer = Writer::new(Arc::clone(&path));
+        Self { address, path, writer, readers: Arc::default(), room: Arc::new(Semaphore::new(READERS)) }
     }
 
     /// Where the store is, for messages.
@@ -102,59 +76,31 @@ impl Connections {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Error> {
-        self.on(&self.readers, operation, move |opened| work(&opened.connection)).await
+        let closed = |source| Error::Query { operation, source };
+        let permit = Arc::clone(&self.room).acquire_owned().await.map_err(|e| closed(e.into()))?;
+        let (readers, path) = (Arc::clone(&self.readers), Arc::clone(&self.path));
+        let used = tokio::task::spawn_blocking(move || {
+            let spare = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = spare.map_or_else(|| connect(&path), Ok)?;
+            let outcome = work(&connection);
+            readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            drop(permit);
+            outcome
+        });
+        let outcome = used.await.map_err(|e| closed(e.into()))?;
+        outcome.map_err(|trouble| explain(trouble, operation, &self.address))
     }
 
-    /// Writes, in one transaction that starts with the right to write.
+    /// Writes, in a transaction that starts with the right to write.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
         commit: Commit,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Error> {
-        self.on(&self.writer, operation, move |Opened { connection, commit: set }| {
-            if *set != commit {
-                // SQLite refuses to change this within a transaction.
-                connection.execute_batch(match commit {
-                    Commit::Durable => "PRAGMA synchronous = FULL",
-                    Commit::Ordered => "PRAGMA synchronous = NORMAL",
-                })?;
-                *set = commit;
-            }
-            let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-            let out = work(&transaction)?;
-            transaction.commit()?;
-            Ok(out)
-        })
-        .await
-    }
-
-    async fn on<T: Send + 'static>(
-        &self,
-        lane: &Lane,
-        operation: &'static str,
-        work: impl FnOnce(&mut Opened) -> Result<T, Trouble> + Send + 'static,
-    ) -> Result<T, Error> {
-        let closed = |source| Error::Query { operation, source };
-        let permit = Arc::clone(&lane.permits).acquire_owned().await.map_err(|e| closed(e.into()))?;
-        let (idle, path, address) =
-            (Arc::clone(&lane.idle), Arc::clone(&self.path), Arc::clone(&self.address));
-        let used = tokio::task::spawn_blocking(move || {
-            let spare = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let opened = spare.map_or_else(
-                || connect(&path).map(|connection| Opened { connection, commit: Commit::Ordered }),
-                Ok,
-            );
-            let outcome = opened.map_err(Trouble::Sqlite).and_then(|mut opened| {
-                let outcome = work(&mut opened);
-                idle.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
-                outcome
-            });
-            drop(permit);
-            outcome
-        });
-        let outcome = used.await.map_err(|e| closed(e.into()))?;
-        outcome.map_err(|trouble| explain(trouble, operation, &address))
+        let written = self.writer.write(commit, work).await;
+        let gone = || Error::Query { operation, source: "the work on the file broke off".into() };
+        written.ok_or_else(gone)?.map_err(|trouble| explain(trouble, operation, &self.address))
     }
 }
 

@@ -6,8 +6,9 @@ use infill_model::{BatchNo, RecordId, RunId, Timestamp};
 use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 
 use super::batches::{Difference, Held};
-use super::connections::{Commit, Connections, Trouble, micros, moment};
+use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::id;
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::write_results;
 use crate::store::{BatchState, Letter, LetterFilter};

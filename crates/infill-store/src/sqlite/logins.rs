@@ -3,7 +3,8 @@
 use infill_model::{ConnectionName, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
-use super::connections::{Commit, Connections, micros};
+use super::connections::{Connections, micros};
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::store::Login;
 use crate::stored::{signed, unsigned};

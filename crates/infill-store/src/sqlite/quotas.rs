@@ -5,7 +5,8 @@ use std::sync::Arc;
 use infill_model::{Clock, ConnectionName};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::connections::{Commit, Connections, Trouble};
+use super::connections::{Connections, Trouble};
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::store::QuotaDecision;
 

@@ -4,7 +4,8 @@ use infill_model::row::Cause;
 use infill_model::{CompiledRun, ConnectionName, RunId, RunState, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::connections::{Commit, Connections, Trouble, micros, moment};
+use super::connections::{Connections, Trouble, micros, moment};
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
 use crate::stored::{
@@ -12,32 +13,59 @@ use crate::stored::{
 };
 
 pub(super) async fn create(connections: &Connections, run: &NewRun) -> Result<(), Error> {
-    let (id, plan) = (run.id.to_string(), encode(&run.plan)?);
-    let (name, connection) = (run.plan.name.clone(), run.plan.connection.to_string());
-    let (cap, in_flight, created_at) = (run.cap.map(signed), run.in_flight, micros(run.created_at));
-    connections
-        .write("record a run", Commit::Durable, move |store| {
-            let recorded = store
-                .prepare_cached(
-                    "INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, created_at) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
-                )?
-                .execute(params![
-                    id,
-                    name,
-                    connection,
-                    plan,
-                    cap,
-                    in_flight,
-                    RunState::SourceSync.as_str(),
-                    created_at
-                ])?;
-            if recorded > 0 {
-                store.prepare_cached("INSERT INTO run_progress (run_id) VALUES (?1)")?.execute([id])?;
-            }
-            Ok(())
+    let recorded = Recorded::new(run)?;
+    connections.write("record a run", Commit::Durable, move |store| Ok(recorded.insert(store)?)).await
+}
+
+/// A run as it is recorded.
+pub(super) struct Recorded {
+    id: String,
+    plan_name: String,
+    connection: String,
+    plan: String,
+    cap: Option<i64>,
+    in_flight: u32,
+    slice: Option<String>,
+    created_at: i64,
+}
+
+impl Recorded {
+    pub(super) fn new(run: &NewRun) -> Result<Self, Error> {
+        Ok(Self {
+            id: run.id.to_string(),
+            plan_name: run.plan.name.clone(),
+            connection: run.plan.connection.to_string(),
+            plan: encode(&run.plan)?,
+            cap: run.cap.map(signed),
+            in_flight: run.in_flight,
+            slice: run.slice.as_ref().map(encode).transpose()?,
+            created_at: micros(run.created_at),
         })
-        .await
+    }
+
+    /// Inside whatever transaction is open; a run that is there already stays as it is.
+    pub(super) fn insert(&self, store: &Connection) -> rusqlite::Result<()> {
+        let recorded = store
+            .prepare_cached(
+                "INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, slice, created_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
+            )?
+            .execute(params![
+                self.id,
+                self.plan_name,
+                self.connection,
+                self.plan,
+                self.cap,
+                self.in_flight,
+                RunState::SourceSync.as_str(),
+                self.slice,
+                self.created_at
+            ])?;
+        if recorded > 0 {
+            store.prepare_cached("INSERT INTO run_progress (run_id) VALUES (?1)")?.execute([&self.id])?;
+        }
+        Ok(())
+    }
 }
 
 /// The columns of [`stored`]; `plan` and `compiled` come first.

@@ -4,8 +4,9 @@ use infill_model::slice::ResolvedSlice;
 use infill_model::{ChunkNo, RunId, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::connections::{Commit, Connections, Trouble, micros};
+use super::connections::{Connections, Trouble, micros};
 use super::runs::{found, read_progress};
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::write_rows;
 use crate::store::{Chunk, ListingStep, NewBatch, Progress};

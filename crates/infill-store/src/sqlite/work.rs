@@ -4,8 +4,9 @@ use infill_model::message::Work;
 use infill_model::{BatchNo, ChunkNo, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::connections::{Commit, Connections, Trouble, micros, moment};
+use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::id;
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::stale::{Found, Standing, oldest};
 use crate::store::UnitKind;

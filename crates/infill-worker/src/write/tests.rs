@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use infill_crm::{
-    Account, Catalog, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, WriteAnswer,
+    Account, Catalog, Costs, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, WriteAnswer,
 };
 use infill_model::plan::{IfChanged, Verify, When};
 use infill_model::property::{PropertyDef, PropertyKind};
@@ -27,7 +27,23 @@ struct Crooked {
     gone: BTreeSet<u32>,
     /// Calls whose answer is lost, by number; the call is committed.
     lost: BTreeSet<usize>,
+    /// Calls that are cut short, by number.
+    cuts: BTreeMap<usize, Cut>,
     calls: Mutex<usize>,
+    /// The values that reached the CRM, in order, by record.
+    received: Mutex<BTreeMap<u32, Vec<String>>>,
+}
+
+/// How a write is cut short.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    /// So many records have an answer.
+    answered: usize,
+    /// The next one is sent, and nobody hears what became of it.
+    leaves_one_open: bool,
+    /// Whether that one is written.
+    writes_the_open_one: bool,
+    class: Class,
 }
 
 fn number(id: &RecordId) -> u32 {
@@ -41,7 +57,14 @@ impl Crm for Crooked {
     }
 
     fn limits(&self) -> Limits {
-        Limits { id_page: 250, read_batch: 100, write_batch: 100 }
+        Limits {
+            id_page: 250,
+            read_batch: 100,
+            write_batch: 100,
+            write_call: 100,
+            looks: 5,
+            costs: Costs::CALLS,
+        }
     }
 
     async fn catalog(&self, _: &ObjectType) -> Result<Catalog, Error> {
@@ -80,7 +103,12 @@ impl Crm for Crooked {
         Ok(answer)
     }
 
-    async fn write(&self, _: &ObjectType, updates: &[Update]) -> Result<WriteAnswer, Error> {
+    async fn write(
+        &self,
+        _: &ObjectType,
+        _: &[&PropertyDef],
+        updates: &[Update],
+    ) -> Result<WriteAnswer, Error> {
         let call = {
             let mut calls = self.calls.lock().unwrap();
             *calls += 1;
@@ -97,8 +125,27 @@ impl Crm for Crooked {
             return Err(Error { records, ..Error::new(Class::Rejected, "INVALID_OPTION", "no such option") });
         }
         let mut answer = WriteAnswer::default();
-        for update in updates {
+        let cut = self.cuts.get(&call);
+        for (nth, update) in updates.iter().enumerate() {
             let id = number(&update.record);
+            let value = update.properties.values().next().and_then(Value::as_str).unwrap().to_owned();
+            if let Some(cut) = cut.filter(|cut| cut.answered == nth) {
+                let mut delivery = Delivery::Refused;
+                if cut.leaves_one_open {
+                    delivery = Delivery::Unknown;
+                    self.received.lock().unwrap().entry(id).or_default().push(value.clone());
+                    if cut.writes_the_open_one && !self.gone.contains(&id) && !self.left_out.contains(&id) {
+                        self.stored.lock().unwrap().insert(id, value);
+                    }
+                }
+                let error = Error { delivery, ..Error::new(cut.class, "cut", "cut short") };
+                if nth == 0 {
+                    return Err(error);
+                }
+                answer.cut_short = Some(error);
+                return Ok(answer);
+            }
+            self.received.lock().unwrap().entry(id).or_default().push(value.clone());
             if self.left_out.contains(&id) {
                 continue;
             }
@@ -106,7 +153,6 @@ impl Crm for Crooked {
                 answer.gone.push((update.record.clone(), Gone { survivor: None }));
                 continue;
             }
-            let value = update.properties.values().next().and_then(Value::as_str).unwrap().to_owned();
             self.stored.lock().unwrap().insert(id, value);
             answer.confirmed.push(update.record.clone());
         }
@@ -151,12 +197,15 @@ fn compiled(if_changed: IfChanged) -> CompiledRun {
         if_changed,
         guard_older_than_seconds: 30,
         verify: Verify::All,
-        forecast: Forecast { rows: 0, calls: 0, seconds: None, calls_left_today: None },
+        forecast: Forecast { rows: 0, calls: 0, units: 0, seconds: None, calls_left_today: None },
     }
 }
 
+fn note(text: String) -> Properties {
+    Properties::from([(PropertyName::from("note"), Value::from(text))])
+}
+
 fn batch(rows: u32) -> (Vec<Row>, Vec<RowResult>) {
-    let note = |text: String| Properties::from([(PropertyName::from("note"), Value::from(text))]);
     (0..rows)
         .map(|id| {
             let row = Row {
@@ -164,6 +213,7 @@ fn batch(rows: u32) -> (Vec<Row>, Vec<RowResult>) {
                 inputs: Properties::new(),
                 before: Properties::from([(PropertyName::from("note"), Value::Null)]),
                 gone: None,
+                refused: None,
             };
             let result = RowResult {
                 state: RowState::Intended,
@@ -175,26 +225,33 @@ fn batch(rows: u32) -> (Vec<Row>, Vec<RowResult>) {
         .unzip()
 }
 
-/// Writes as the stage does: again and again until nothing is intended, looking before each repeat.
+/// Writes as the stage does: again and again until nothing is intended, looking before each repeat of what may have been sent. What was
+/// certainly not sent is evaluated anew, to another value.
 fn drive(crm: &Crooked, rows: u32, if_changed: IfChanged) -> Vec<RowResult> {
     let compiled = compiled(if_changed);
     let (rows, mut results) = batch(rows);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for attempt in 0..8 {
+    for attempt in 0..16 {
+        let was_begun = attempt > 0 && results.iter().any(|result| result.state == RowState::Intended);
+        for i in positions(&results, |result| result.state == RowState::Pending) {
+            results[i].wanted = note(format!("attempt {attempt} of {i}"));
+            results[i].state = RowState::Intended;
+        }
         let mut writing = Writing {
             crm,
             compiled: &compiled,
             rows: &rows,
             results: &mut results,
             now: Timestamp::UNIX_EPOCH,
-            may_be_sent: false,
+            may_be_sent: was_begun,
         };
         let done = runtime.block_on(async {
-            if attempt > 0 {
+            if was_begun {
                 writing.guard().await?;
             }
             writing.write().await
         });
+        writing.forget_unsent();
         if done.is_ok() {
             break;
         }
@@ -233,7 +290,76 @@ fn a_record_that_is_never_confirmed_stays_intended_for_the_next_attempt() {
     assert!(results.iter().enumerate().all(|(id, result)| id == 2 || result.state == RowState::Confirmed));
 }
 
+#[test]
+fn a_throttled_rest_waits_and_what_was_confirmed_stays() {
+    let cut =
+        Cut { answered: 2, leaves_one_open: false, writes_the_open_one: false, class: Class::Throttled };
+    let crm = Crooked { cuts: BTreeMap::from([(1, cut)]), ..Crooked::default() };
+    let compiled = compiled(IfChanged::Hold);
+    let (rows, mut results) = batch(4);
+    let mut writing = Writing {
+        crm: &crm,
+        compiled: &compiled,
+        rows: &rows,
+        results: &mut results,
+        now: Timestamp::UNIX_EPOCH,
+        may_be_sent: false,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(writing.write()).unwrap_err();
+    assert_eq!(error.class, Class::Throttled);
+    writing.forget_unsent();
+    let states: Vec<RowState> = results.iter().map(|result| result.state).collect();
+    assert_eq!(states, [RowState::Confirmed, RowState::Confirmed, RowState::Pending, RowState::Pending]);
+    assert_eq!(*crm.calls.lock().unwrap(), 1);
+}
+
+fn any_cut() -> impl Strategy<Value = Cut> {
+    let class = prop_oneof![
+        Just(Class::Transient),
+        Just(Class::Throttled),
+        Just(Class::Unauthorized),
+        Just(Class::Configuration),
+        Just(Class::Bug),
+    ];
+    (0_usize..30, any::<bool>(), any::<bool>(), class).prop_map(
+        |(answered, leaves_one_open, writes_the_open_one, class)| Cut {
+            answered,
+            leaves_one_open,
+            writes_the_open_one,
+            class,
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn a_cut_short_answer_never_loses_or_doubles_a_row(
+        rows in 1_u32..40,
+        gone in prop::collection::btree_set(0_u32..40, 0..4),
+        lost in prop::collection::btree_set(1_usize..8, 0..3),
+        cuts in prop::collection::btree_map(1_usize..8, any_cut(), 0..6),
+        hold: bool,
+    ) {
+        let crm = Crooked { gone, lost, cuts, ..Crooked::default() };
+        let results = drive(&crm, rows, if hold { IfChanged::Hold } else { IfChanged::Overwrite });
+        let stored = crm.stored.lock().unwrap();
+        let received = crm.received.lock().unwrap();
+        for (id, result) in (0_u32..).zip(&results) {
+            if crm.gone.contains(&id) {
+                prop_assert_eq!(result.state, RowState::Settled(Outcome::Gone), "record {}", id);
+                continue;
+            }
+            prop_assert_eq!(result.state, RowState::Confirmed, "record {}", id);
+            let wanted = result.wanted["note"].as_str().unwrap();
+            prop_assert_eq!(stored[&id].as_str(), wanted);
+            let values: BTreeSet<&String> = received[&id].iter().collect();
+            prop_assert_eq!(values.len(), 1, "record {} was sent two values: {:?}", id, values);
+            let n_open = crm.cuts.values().filter(|cut| cut.leaves_one_open && !cut.writes_the_open_one).count();
+            prop_assert!(received[&id].len() <= 1 + n_open, "record {}: {:?}", id, received[&id]);
+        }
+    }
+
     #[test]
     fn what_is_confirmed_is_there_and_what_is_good_is_delivered(
         rows in 1_u32..60,

@@ -85,6 +85,21 @@ fn what_is_left_out_has_a_default() {
 }
 
 #[test]
+fn a_file_of_ids_is_a_name_or_a_mapping() {
+    for (written, file, column) in [
+        ("people.csv", "people.csv", None),
+        ("\"-\"", "-", None),
+        ("{ file: people.csv }", "people.csv", None),
+        ("{ file: ../people.csv, column: Record ID }", "../people.csv", Some("Record ID")),
+    ] {
+        let text = with("  list: L", &format!("  ids: {written}\n  sample: 50"));
+        let source = parse(&text, "plan.yaml").unwrap().source;
+        let ids = source.ids.as_ref().unwrap();
+        assert_eq!((ids.file(), ids.column(), source.most()), (file, column, Some(50)), "{written}");
+    }
+}
+
+#[test]
 fn words_that_other_readers_take_for_booleans_and_numbers_stay_text() {
     let text = with(
         "  list: L",
@@ -117,8 +132,24 @@ fn each_mistake_has_a_place_and_a_way_out() {
         ("no way of selecting", with("  list: L\n", "")),
         ("two ways of selecting", with("  list: L", "  list: L\n  query: q")),
         ("a filter of nothing", with("  list: L", "  filter: []")),
-        ("a schedule", with("  list: L", "  list: L\n  schedule: 0 6 * * 1-5")),
-        ("a file of ids", with("  list: L", "  ids: people.csv")),
+        ("a schedule of four fields", with("  list: L", "  list: L\n  schedule: 0 6 * *")),
+        ("a schedule with an hour too many", with("  list: L", "  list: L\n  schedule: {cron: 0 24 * * *}")),
+        (
+            "a schedule misspelt",
+            with(
+                "  list: L",
+                "  list: L\n  schedule: {corn: 0 6 * * 1, time_zone: Europe/Berln, if_running: queue}",
+            ),
+        ),
+        ("a schedule that is a number", with("  list: L", "  list: L\n  schedule: 5")),
+        ("a file of ids on a schedule", with("  list: L", "  ids: a.csv\n  schedule: 0 6 * * 1")),
+        ("a file of ids without its name", with("  list: L", "  ids: { column: ID }")),
+        ("a file of ids with a key misspelt", with("  list: L", "  ids: { file: a.csv, colum: ID }")),
+        ("files of ids", with("  list: L", "  ids: [a.csv, b.csv]")),
+        ("standard input without quotes", with("  list: L", "  ids: -")),
+        ("a sample of no records", with("  list: L", "  list: L\n  sample: 0")),
+        ("a sample of too many records", with("  list: L", "  list: L\n  sample: 10001")),
+        ("records of no earlier run", with("  list: L", "  list: L\n  only: new")),
         ("a cap of nothing", with("  list: L", "  list: L\n  max_count: 0")),
         ("a cap below zero", with("  list: L", "  list: L\n  max_count: -1")),
         ("inputs that are no list", with("[email]", "email")),
@@ -222,8 +253,9 @@ fn reader_and_schema_know_the_same_keys() {
     let keys_of = |properties: &Value| -> BTreeSet<String> {
         properties.as_object().unwrap().keys().cloned().collect()
     };
-    let read: [(&str, &[&str]); 8] = [
+    let read: [(&str, &[&str]); 9] = [
         ("Source", SOURCE_KEYS),
+        ("WholeSchedule", schedule::KEYS),
         ("Action", ACTION_KEYS),
         ("RunIf", RUN_IF_KEYS),
         ("ConditionGroup", GROUP_KEYS),
@@ -248,6 +280,7 @@ fn the_guide_has_every_key_and_its_plans_are_plans() {
     let keys = [
         PLAN_KEYS,
         SOURCE_KEYS,
+        schedule::KEYS,
         ACTION_KEYS,
         RUN_IF_KEYS,
         GROUP_KEYS,
@@ -260,7 +293,7 @@ fn the_guide_has_every_key_and_its_plans_are_plans() {
     }
     let plans: Vec<&str> =
         GUIDE.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
-    assert_eq!(plans.len(), 3);
+    assert_eq!(plans.len(), 4);
     for plan in plans {
         assert!(parse(plan, "plan.yaml").is_ok(), "{plan}\n{:?}", parse(plan, "plan.yaml"));
     }
@@ -291,6 +324,8 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 query: None,
                 ids: None,
                 max_count: Some(u64::from(seconds) + 1),
+                only: None,
+                sample: (seconds % 2 == 0).then_some(50),
                 schedule: None,
             },
             inputs: vec![target.as_str().into()],

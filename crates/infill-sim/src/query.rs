@@ -46,6 +46,11 @@ impl Pairs {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// The names in order, repeated ones too.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Every value of `key`, whether repeated or joined by commas.
     pub(crate) fn list(&self, key: &str) -> Vec<&str> {
         let values = self.0.iter().filter(|(name, _)| name == key).flat_map(|(_, value)| value.split(','));

@@ -1,0 +1,413 @@
+//! The calls: [`Salesforce`] puts the pure parts together and keeps nothing between them.
+
+mod find;
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use infill_crm::exchange::{Answer, Request, parse, unreadable};
+use infill_crm::{
+    Account, Catalog, Costs, Crm, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal,
+    Transport, Update, WriteAnswer,
+};
+use infill_model::property::PropertyDef;
+use infill_model::row::Gone;
+use infill_model::slice::{ResolvedSlice, Selection};
+use infill_model::{Class, ListId, ObjectType, PropertyName, RecordId, Value};
+
+use self::find::is_of_object;
+use crate::blame::{self, Settled};
+use crate::classify::classify;
+use crate::id::Id;
+use crate::object::api_name;
+use crate::request::{self, ApiVersion, COLLECTION, COLLECTIONS, Manners, Row};
+use crate::response::{self, CompositeAnswer, Named, OrgLimits, QueryPage, Trace};
+use crate::statement::Statement;
+use crate::{check, filter, normalize, slice};
+
+/// The vendor's name in messages.
+const VENDOR: &str = "Salesforce";
+
+/// Objects whose list views are listed; of any other, a plan names the view.
+const LISTED: [&str; 5] = ["Account", "Case", "Contact", "Lead", "Opportunity"];
+
+/// Look-ups of missing records in flight at a time.
+const LOOK_UPS_AT_ONCE: usize = 2;
+
+/// What can be set about a Salesforce connection besides its login.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// Which version of the API is spoken.
+    pub api_version: ApiVersion,
+    /// What is said with every update.
+    pub manners: Manners,
+}
+
+/// One Salesforce org.
+#[derive(Debug)]
+pub struct Salesforce {
+    version: ApiVersion,
+    manners: Manners,
+    transport: Transport,
+}
+
+/// What became of a record that a call did not find.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// It is there.
+    Alive,
+    /// It lies in the recycle bin, perhaps because it was merged.
+    Deleted { survivor: Option<Id> },
+}
+
+impl Salesforce {
+    /// The org that the transport's login reaches.
+    #[must_use]
+    pub fn new(config: Config, transport: Transport) -> Self {
+        let Config { api_version, manners } = config;
+        Self { version: api_version, manners, transport: transport.with_headers(&manners.headers()) }
+    }
+
+    async fn call(&self, request: &Request) -> Result<Answer, Error> {
+        self.transport.call(request, |answer, now| classify(request, answer, now)).await
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
+        let answer = self.call(request).await?;
+        parse(VENDOR, request, &answer)
+    }
+
+    /// What became of records that a call did not find. One that is not in the answer is deleted for good, or hidden; so is every
+    /// one of an object that has no recycle bin.
+    async fn look_up(&self, object: &str, missing: &[Id]) -> Result<HashMap<Id, Fate>, Error> {
+        let requests =
+            missing.chunks(request::LOOK_UP).map(|ids| request::look_up(self.version, object, ids));
+        let pages: Result<Vec<QueryPage<Trace>>, Error> = stream::iter(requests.collect::<Vec<_>>())
+            .map(|request| async move { self.ask(&request).await })
+            .buffered(LOOK_UPS_AT_ONCE)
+            .try_collect()
+            .await;
+        let traces = match pages {
+            Ok(pages) => pages.into_iter().flat_map(|page| page.records),
+            Err(error) if error.class == Class::Configuration => {
+                tracing::info!(error = %error, records = missing.len(), "missing records cannot be looked up");
+                return Ok(HashMap::new());
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(traces
+            .filter_map(|trace| {
+                let survivor = trace.master_record_id.as_deref().and_then(Id::parse);
+                let fate = if trace.is_deleted { Fate::Deleted { survivor } } else { Fate::Alive };
+                Some((Id::parse(&trace.id)?, fate))
+            })
+            .collect())
+    }
+
+    /// Writes as many rows as one request takes.
+    async fn write_part(&self, name: &str, rows: &[Row<'_>]) -> Result<WriteAnswer, Error> {
+        let collections: Vec<&[Row<'_>]> = rows.chunks(COLLECTION).collect();
+        let request = request::update(self.version, name, self.manners, &collections)?;
+        let answer: CompositeAnswer = self.ask(&request).await?;
+        let mut settled = blame::settle(&request, &collections, answer, self.transport.now());
+        if let Some(fault) = settled.plan_fault() {
+            return Err(fault);
+        }
+        let mut written = WriteAnswer {
+            confirmed: std::mem::take(&mut settled.confirmed),
+            refused: std::mem::take(&mut settled.refused),
+            ..WriteAnswer::default()
+        };
+        if !settled.missing.is_empty() {
+            self.settle_missing(name, &mut settled, &mut written).await;
+        }
+        let n_answered = n_answered(&written);
+        match settled.cut_short() {
+            Some(error) if n_answered == 0 => Err(error),
+            cut_short => {
+                Ok(WriteAnswer { cut_short: cut_short.filter(|_| n_answered < rows.len()), ..written })
+            }
+        }
+    }
+
+    /// Adds what became of the records that Salesforce said are not there.
+    async fn settle_missing(&self, object: &str, settled: &mut Settled, answer: &mut WriteAnswer) {
+        let missing = std::mem::take(&mut settled.missing);
+        let ids: Vec<Id> = missing.iter().map(|(_, id, _)| *id).collect();
+        // The rest of the batch is written: a look-up that fails must not lose that, and leaves its rows unconfirmed.
+        let fates = match self.look_up(object, &ids).await {
+            Ok(fates) => fates,
+            Err(error) => {
+                tracing::warn!(error = %error, "missing records not looked up");
+                return;
+            }
+        };
+        for (record, id, refusal) in missing {
+            match fates.get(&id) {
+                // It was something else that is missing: the target of a lookup.
+                Some(Fate::Alive) => answer.refused.push((record, refusal)),
+                Some(Fate::Deleted { survivor }) => answer.gone.push((record, gone(*survivor))),
+                None => answer.gone.push((record, gone(None))),
+            }
+        }
+    }
+}
+
+fn gone(survivor: Option<Id>) -> Gone {
+    Gone { survivor: survivor.map(|id| RecordId::from(id.as_str())) }
+}
+
+/// Refuses more records than one call takes.
+fn within(n_records: usize, most: u32) -> Result<(), Error> {
+    if u32::try_from(n_records).is_ok_and(|n_records| n_records <= most) {
+        return Ok(());
+    }
+    let message = format!("{n_records} records in a batch of at most {most}");
+    Err(Error::new(Class::Bug, "batch_too_large", message))
+}
+
+/// The ids of records, in their long form.
+///
+/// # Errors
+/// `rejected`, naming those that can be no ids of Salesforce, as from a file of another system.
+fn ids<'a>(records: impl Iterator<Item = &'a RecordId>) -> Result<Vec<(Id, &'a RecordId)>, Error> {
+    let mut ids = Vec::new();
+    let mut strange = Vec::new();
+    for record in records {
+        match Id::parse(record.as_str().trim()) {
+            Some(id) => ids.push((id, record)),
+            None => strange.push(record.clone()),
+        }
+    }
+    let Some(first) = strange.first() else { return Ok(ids) };
+    let message = format!(
+        "\"{first}\" is no {VENDOR} record id: it has 15 characters whose case matters, or 18 of which the last three check \
+         the others"
+    );
+    Err(Error { records: strange, ..Error::new(Class::Rejected, "not_a_record_id", message) })
+}
+
+/// The rows of an update, in the types that Salesforce wants, and the refusals of rows that name a record which another row has named already:
+/// 15 and 18 characters may mean one record, and Salesforce refuses both when it finds it twice.
+fn rows<'a>(updates: &'a [Update], targets: &[&PropertyDef]) -> Result<(Vec<Row<'a>>, Refused), Error> {
+    let targets: HashMap<&PropertyName, &PropertyDef> =
+        targets.iter().map(|target| (&target.name, *target)).collect();
+    let encode = |name: &PropertyName, value: &Value| {
+        targets.get(name).map_or_else(|| value.clone(), |target| normalize::encode(target, value))
+    };
+    let mut seen = HashMap::new();
+    let mut rows = Vec::with_capacity(updates.len());
+    let mut twice = Vec::new();
+    for ((id, record), update) in ids(updates.iter().map(|update| &update.record))?.into_iter().zip(updates) {
+        if let Some(first) = seen.insert(id, record) {
+            twice.push((record.clone(), named_twice(first, record)));
+            continue;
+        }
+        let fields = update.properties.iter().map(|(name, value)| (name, encode(name, value))).collect();
+        rows.push(Row { id, record, fields });
+    }
+    Ok((rows, twice))
+}
+
+/// Rows refused, each with its reason.
+type Refused = Vec<(RecordId, Refusal)>;
+
+fn named_twice(first: &RecordId, second: &RecordId) -> Refusal {
+    Refusal {
+        code: "record_named_twice".to_owned(),
+        message: format!("\"{second}\" and \"{first}\" are one record; take one of them out of the slice"),
+        property: None,
+        correlation_id: None,
+    }
+}
+
+/// Records that an answer says something of.
+const fn n_answered(answer: &WriteAnswer) -> usize {
+    answer.confirmed.len() + answer.refused.len() + answer.gone.len()
+}
+
+#[async_trait]
+impl Crm for Salesforce {
+    async fn account(&self) -> Result<Account, Error> {
+        let (id, label, time_zone) = self.organization().await?;
+        let limits: OrgLimits = self.ask(&request::limits(self.version)).await?;
+        let address = self.transport.address().await?;
+        let day = limits.daily_api_requests;
+        Ok(Account {
+            label,
+            id: Id::parse(&id).map_or(id, |id| id.to_string()),
+            time_zone: time_zone.unwrap_or_else(|| "UTC".to_owned()),
+            ui_domain: address.host_str().map(str::to_owned),
+            daily_limit: day.as_ref().map(|day| day.max),
+            daily_used: day.as_ref().map(|day| day.max.saturating_sub(day.remaining)),
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        let write_call = u32::try_from(COLLECTION * COLLECTIONS).unwrap_or(u32::MAX);
+        Limits {
+            id_page: request::ID_PAGE,
+            read_batch: request::READ_BATCH,
+            // As many as one read takes: the guard and the read-back of a batch are a request each.
+            write_batch: request::READ_BATCH,
+            write_call,
+            // The limits, the organization, the catalog; a list view found by its label, its query and its count.
+            looks: 6,
+            costs: Costs::CALLS,
+        }
+    }
+
+    async fn catalog(&self, object: &ObjectType) -> Result<Catalog, Error> {
+        let properties = self.properties(api_name(object)?).await?;
+        Ok(Catalog { object: object.clone(), properties })
+    }
+
+    /// The list views of the usual objects: Salesforce lists them per object only.
+    async fn lists(&self) -> Result<Vec<ListInfo>, Error> {
+        let mut lists = Vec::new();
+        for object in LISTED {
+            match self.list_views(object).await {
+                Ok(views) => lists.extend(views.into_iter().map(|view| ListInfo {
+                    id: ListId::from(view.id),
+                    name: view.label,
+                    object: object.into(),
+                    kind: "list view".to_owned(),
+                    size: None,
+                })),
+                // An org need not have every one of them, or the user may not see it.
+                Err(error) if matches!(error.class, Class::Gone | Class::Configuration) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lists)
+    }
+
+    async fn resolve(&self, object: &ObjectType, selection: &Selection) -> Result<ResolvedSlice, Error> {
+        let name = api_name(object)?;
+        let (statement, label) = match selection {
+            Selection::List(list) => self.resolve_view(name, list.as_str()).await?,
+            Selection::View(view) => self.resolve_view(name, view).await?,
+            Selection::Filter(conditions) => {
+                let condition = filter::compile(conditions, &self.properties(name).await?)?;
+                let label = match conditions.len() {
+                    1 => format!("{name} records that meet 1 condition"),
+                    n_conditions => format!("{name} records that meet {n_conditions} conditions"),
+                };
+                (Statement::new(name, Some(condition)), label)
+            }
+            Selection::Query(query) => {
+                let statement = Statement::parse(query)?;
+                is_of_object(name, statement.object(), "query")?;
+                (statement, format!("{name} records of a query"))
+            }
+            Selection::Ids(_) => {
+                let message = "a file of ids is read by the planner, not by the connector";
+                return Err(Error::new(Class::Bug, "selection_not_supported", message));
+            }
+        };
+        self.resolve_statement(object, &statement, label).await
+    }
+
+    async fn list_ids(&self, slice: &ResolvedSlice, cursor: Option<&Cursor>) -> Result<IdPage, Error> {
+        let statement = slice::of_handle(slice)?;
+        let last = slice::last_listed(cursor)?;
+        let query = statement.page(last, request::ID_PAGE);
+        let page: QueryPage<Named> = self.ask(&request::query(self.version, "list_ids", &query)?).await?;
+        let records: Vec<RecordId> =
+            page.records.into_iter().map(|record| RecordId::from(record.id)).collect();
+        let is_full = u32::try_from(records.len()).is_ok_and(|size| size >= request::ID_PAGE);
+        // A page may be cut smaller than asked for; then it says that it is not done.
+        let has_more = is_full || !page.done;
+        let next = records.last().filter(|_| has_more).map(|last| Cursor(last.as_str().to_owned()));
+        Ok(IdPage { records, next })
+    }
+
+    async fn read(
+        &self,
+        object: &ObjectType,
+        records: &[RecordId],
+        properties: &[PropertyName],
+    ) -> Result<ReadAnswer, Error> {
+        if records.is_empty() {
+            return Ok(ReadAnswer::default());
+        }
+        within(records.len(), request::READ_BATCH)?;
+        let name = api_name(object)?;
+        let asked = ids(records.iter())?;
+        let distinct: Vec<Id> = {
+            let mut seen = HashSet::new();
+            asked.iter().map(|(id, _)| *id).filter(|id| seen.insert(*id)).collect()
+        };
+        let request = request::retrieve(self.version, name, &distinct, properties)?;
+        let answer = self.call(&request).await?;
+        let found: HashMap<Id, infill_model::Properties> = response::retrieved(&answer.body, properties)
+            .map_err(|error| unreadable(VENDOR, &request, &answer, &error))?
+            .into_iter()
+            .collect();
+        let missing: Vec<Id> = distinct.into_iter().filter(|id| !found.contains_key(id)).collect();
+        let fates = if missing.is_empty() { HashMap::new() } else { self.look_up(name, &missing).await? };
+        let mut read = ReadAnswer::default();
+        for (id, record) in asked {
+            match (found.get(&id), fates.get(&id)) {
+                (Some(properties), _) => {
+                    read.records.push(Record { id: record.clone(), properties: properties.clone() });
+                }
+                (None, Some(Fate::Deleted { survivor })) => read.gone.push((record.clone(), gone(*survivor))),
+                (None, None) => read.gone.push((record.clone(), gone(None))),
+                (None, Some(Fate::Alive)) => {
+                    let message =
+                        format!("{VENDOR}'s answer leaves out {record} without a word; it is read again");
+                    return Err(Error::new(Class::Transient, "records_left_out", message));
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    async fn write(
+        &self,
+        object: &ObjectType,
+        targets: &[&PropertyDef],
+        updates: &[Update],
+    ) -> Result<WriteAnswer, Error> {
+        if updates.is_empty() {
+            return Ok(WriteAnswer::default());
+        }
+        within(updates.len(), self.limits().write_batch)?;
+        let name = api_name(object)?;
+        let (rows, twice) = rows(updates, targets)?;
+        let mut written = WriteAnswer { refused: twice, ..WriteAnswer::default() };
+        for part in rows.chunks(COLLECTION * COLLECTIONS) {
+            match self.write_part(name, part).await {
+                Ok(answer) => {
+                    written.confirmed.extend(answer.confirmed);
+                    written.refused.extend(answer.refused);
+                    written.gone.extend(answer.gone);
+                    written.cut_short = answer.cut_short;
+                }
+                Err(error) if n_answered(&written) == 0 => return Err(error),
+                Err(error) => written.cut_short = Some(error),
+            }
+            if written.cut_short.is_some() {
+                break;
+            }
+        }
+        Ok(written)
+    }
+
+    fn normalize(&self, property: &PropertyDef, value: &Value) -> Value {
+        normalize::normalize(property, value)
+    }
+
+    fn check(&self, property: &PropertyDef, value: &Value) -> Result<(), Refusal> {
+        check::check(property, value)
+    }
+
+    fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String> {
+        let host = account.ui_domain.as_deref()?;
+        let name = api_name(object).ok()?;
+        let id = Id::parse(record.as_str())?;
+        Some(format!("https://{host}/lightning/r/{name}/{id}/view"))
+    }
+}

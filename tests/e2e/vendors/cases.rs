@@ -1,0 +1,184 @@
+//! Each case once. A vendor's file makes tests of them all with [`every_case`], on both engine pairs:
+//! `vendors::pipedrive::embedded::a_bad_row_fails_alone`.
+
+pub(crate) mod account;
+pub(crate) mod failure;
+pub(crate) mod slice;
+pub(crate) mod writeback;
+
+use infill_model::{Outcome, RunState};
+use infill_store::store::RunFilter;
+
+use super::{Tenant, Trouble};
+use crate::world::{Ended, Pair, Setting, World};
+
+/// A canary and one batch of every vendor.
+const N_ROWS: usize = 30;
+/// A row of the canary, and one of the batch after it, by their places among the records.
+const IN_CANARY: usize = 2;
+const IN_BATCH: usize = 17;
+
+/// Makes a test of every case for one vendor. A case that is not in this list is dead code.
+macro_rules! every_case {
+    ($tenant:ty) => {
+        $crate::vendors::cases::on_both_pairs! {
+            $tenant:
+            writeback::everybody_is_enriched_and_a_second_run_sends_nothing,
+            writeback::names_come_through_to_the_letter,
+            writeback::several_properties_go_in_one_call,
+            writeback::only_empty_values_are_filled_where_the_plan_says_so,
+            writeback::a_plan_that_wants_no_read_back_reads_its_canary_back,
+            writeback::a_value_that_reads_back_differently_is_kept_beside_the_wanted_one,
+            writeback::a_success_with_nothing_done_is_never_taken_for_written,
+            writeback::a_value_that_a_person_changed_between_pull_and_write_is_held,
+            writeback::a_change_by_a_person_is_overwritten_where_the_plan_says_so,
+            writeback::a_change_of_another_property_holds_nothing,
+            slice::a_slice_that_loses_its_members_to_the_write_is_covered_whole,
+            slice::records_that_meet_a_condition_are_pulled_alone,
+            slice::a_cap_is_kept,
+            slice::an_empty_slice_is_said_aloud,
+            slice::a_record_deleted_between_pull_and_write_is_gone,
+            failure::a_bad_row_fails_alone,
+            failure::a_canary_that_fails_stops_the_rest,
+            failure::a_gateways_error_is_tried_again,
+            failure::a_connection_reset_before_the_commit_is_tried_again,
+            failure::an_answer_lost_to_a_reset_costs_no_second_write,
+            failure::an_answer_lost_to_a_gateway_costs_no_second_write,
+            failure::an_answer_cut_off_costs_no_second_write,
+            failure::a_lost_answer_whose_read_back_fails_too_costs_no_second_write,
+            failure::a_property_deleted_on_the_way_stops_the_run_and_leaves_no_row_in_limbo,
+            failure::a_process_killed_while_rows_are_pulled_loses_nothing,
+            failure::a_process_killed_after_a_write_loses_nothing_and_writes_nothing_twice,
+            failure::a_process_killed_while_a_batch_is_read_back_loses_nothing,
+            failure::a_run_cancelled_on_the_way_leaves_no_row_in_limbo,
+            account::a_plan_that_does_not_fit_the_account_is_refused,
+            account::nothing_secret_is_left_behind,
+            account::a_refresh_token_used_up_by_two_workers_at_once_is_renewed_once,
+            account::a_revoked_login_pauses_the_connection_and_a_mended_one_goes_on,
+            account::refusals_of_too_many_calls_cost_no_attempt,
+            account::a_day_spent_on_the_way_parks_the_run_and_it_goes_on_after_midnight,
+        }
+    };
+}
+
+/// Makes a test of each of some cases on each engine pair.
+macro_rules! on_both_pairs {
+    ($tenant:ty: $($theme:ident::$case:ident,)+) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    $crate::vendors::cases::$theme::$case::<$tenant>($crate::world::Pair::Embedded).await;
+                }
+            )+
+        }
+
+        mod distributed {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    $crate::vendors::cases::$theme::$case::<$tenant>($crate::world::Pair::Distributed).await;
+                }
+            )+
+        }
+    };
+}
+
+/// As [`every_case`], for what a [`super::Merging`] vendor can do besides.
+macro_rules! every_case_of_merging {
+    ($tenant:ty) => {
+        mod merging {
+            $crate::vendors::cases::on_both_pairs! {
+                $tenant:
+                slice::a_merged_record_is_gone_with_its_survivor,
+            }
+        }
+    };
+}
+
+pub(crate) use {every_case, every_case_of_merging, on_both_pairs};
+
+/// A world with so many records.
+fn with_records<T: Tenant>(pair: Pair, n_rows: usize) -> Setting<T> {
+    Setting::of(pair, T::with_records(n_rows))
+}
+
+/// A world with the usual records.
+async fn usual<T: Tenant>(pair: Pair) -> World<T> {
+    with_records::<T>(pair, N_ROWS).start().await
+}
+
+impl<T: Tenant> World<T> {
+    /// The plan of most cases.
+    fn greeting(&self, more: &str) -> String {
+        self.control.recipe().plan(more)
+    }
+
+    /// The id of the record at this place.
+    fn nth(&self, place: usize) -> String {
+        self.control.records().swap_remove(place)
+    }
+
+    /// From now on, these troubles and no others.
+    fn meet(&self, troubles: &[Trouble<'_>]) {
+        let specs: Vec<String> = troubles.iter().map(|trouble| self.control.fault(trouble)).collect();
+        self.set_faults(&specs.join(";"));
+    }
+
+    /// Runs the usual plan while these troubles last, each of which must strike.
+    async fn run_among(&self, troubles: &[Trouble<'_>]) -> Ended {
+        self.meet(troubles);
+        let ended = self.run(&self.greeting("")).await;
+        let strikes = self.control.fault_strikes();
+        assert!(strikes.iter().all(|n_strikes| *n_strikes > 0), "{troubles:?} struck {strikes:?} times");
+        ended
+    }
+
+    /// No property of any record was written twice, not even with the same value.
+    fn check_no_second_write(&self) {
+        let mut keys: Vec<_> =
+            self.control.writes().into_iter().map(|write| (write.record, write.property)).collect();
+        let n_writes = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), n_writes, "something was written twice");
+    }
+
+    /// How many records were written.
+    fn n_written(&self) -> usize {
+        let mut records: Vec<_> = self.control.writes().into_iter().map(|write| write.record).collect();
+        records.sort_unstable();
+        records.dedup();
+        records.len()
+    }
+
+    /// Waits until some of these records have been written.
+    async fn until_written(&self, places: std::ops::Range<usize>) {
+        let records = &self.control.records()[places];
+        self.wait_for("records are written", async || {
+            self.control.writes().iter().any(|write| records.contains(&write.record)).then_some(())
+        })
+        .await;
+    }
+
+    /// The command refuses a plan: every part is said, no run recorded, nothing written.
+    async fn check_not_begun(&self, plan: &str, said: &[&str]) {
+        let path = self.plan(plan);
+        let printed = self.infill(&["run", path.to_str().expect("a path in UTF-8"), "--all"]).await;
+        assert_eq!(printed.code, 2, "{plan}\n{}", printed.err);
+        for part in said {
+            assert!(printed.err.contains(part), "\"{part}\" in {}", printed.err);
+        }
+        let runs = self.store.runs(&RunFilter::default()).await.expect("the store answers");
+        assert!(runs.is_empty(), "a run was recorded of\n{plan}");
+        assert!(self.control.writes().is_empty(), "something was written by\n{plan}");
+    }
+}
+
+/// One row ended so, the others of the usual ones are verified, and the command's exit code says that not all went well.
+#[track_caller]
+fn check_all_but(ended: &Ended, outcome: Outcome, record: &str) {
+    assert_eq!(ended.run.state, RunState::Completed, "{:?}\n{}", ended.run.cause, ended.printed.err);
+    assert_eq!(ended.ids(outcome), [record]);
+    assert_eq!((ended.count(Outcome::Verified), ended.printed.code), (N_ROWS as u64 - 1, 1));
+}
