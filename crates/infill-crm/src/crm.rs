@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use infill_model::property::PropertyDef;
 use infill_model::row::Gone;
 use infill_model::slice::{ResolvedSlice, Selection};
-use infill_model::{ListId, ObjectType, Properties, PropertyName, RecordId, Value};
+use infill_model::{ListId, ObjectType, Properties, PropertyName, RecordId, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -193,6 +193,18 @@ pub struct Record {
     pub id: RecordId,
     /// The properties asked for; one the record does not have is `Null`.
     pub properties: Properties,
+    /// When the record was last changed, where the vendor says.
+    pub changed: Option<Changed>,
+}
+
+/// The last change of a record: of any property, by anyone, the vendor's own automation included. Told to a person who looks into a
+/// conflict; it proves none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// When.
+    pub at: Timestamp,
+    /// The vendor's id of the user who did it, where the vendor says.
+    pub by: Option<String>,
 }
 
 /// The answer to a read: together, every id asked for.

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use infill_crm::Record;
-use infill_model::{Properties, PropertyName, RecordId, Value};
+use infill_crm::{Changed, Record};
+use infill_model::{Properties, PropertyName, RecordId, Timestamp, Value};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -282,8 +282,10 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
         let mut id: Option<RecordId> = None;
         let mut properties = Properties::new();
+        let mut changed = None;
         while let Some(key) = map.next_key::<Text<'de>>()? {
             match key.0.as_ref() {
+                "updatedAt" => changed = map.next_value::<Option<Cow<'de, str>>>()?,
                 "id" => id = Some(map.next_value()?),
                 "properties" => properties = map.next_value_seed(PropertiesSeed(self.0))?,
                 _ => {
@@ -298,7 +300,9 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
                 properties.insert(name.clone(), Value::Null);
             }
         }
-        Ok(Record { id, properties })
+        // Told to people alone, so that one that cannot be read is no reason to refuse the answer.
+        let changed = changed.and_then(|at| at.parse::<Timestamp>().ok()).map(|at| Changed { at, by: None });
+        Ok(Record { id, properties, changed })
     }
 }
 

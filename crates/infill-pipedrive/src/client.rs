@@ -491,9 +491,11 @@ impl Crm for Pipedrive {
         let mut answer = ReadAnswer::default();
         for id in records {
             match found.remove(id.as_str()) {
-                Some(record) => answer
-                    .records
-                    .push(Record { id: id.clone(), properties: record.properties(object, &fields) }),
+                Some(record) => answer.records.push(Record {
+                    id: id.clone(),
+                    properties: record.properties(object, &fields),
+                    changed: record.changed(),
+                }),
                 None => answer.gone.push((id.clone(), Gone { survivor: None })),
             }
         }

@@ -1,6 +1,7 @@
 //! Pipedrive's good answers, typed. Every field that may be left out is optional here.
 
-use infill_model::{Properties, PropertyName, Value};
+use infill_crm::Changed;
+use infill_model::{Properties, PropertyName, Timestamp, Value};
 use serde::Deserialize;
 use serde_json::Map;
 
@@ -92,6 +93,15 @@ impl Found {
         self.0.get("is_deleted").and_then(Value::as_bool) == Some(true)
     }
 
+    /// When it was last changed; by whom Pipedrive does not say.
+    #[must_use]
+    pub fn changed(&self) -> Option<Changed> {
+        let text = self.0.get("update_time")?.as_str()?;
+        // Version 1 writes UTC without saying so: `2026-11-20 10:30:00`.
+        let at = text.parse::<Timestamp>().or_else(|_| format!("{text}Z").parse()).ok()?;
+        Some(Changed { at, by: None })
+    }
+
     /// What stands under a code: custom fields in an object of their own, but for leads.
     #[must_use]
     pub fn field(&self, object: Object, code: &str) -> Value {
@@ -133,7 +143,7 @@ mod tests {
     fn a_record_shows_what_was_asked_for_and_null_for_what_it_has_not() {
         let record = json!({
             "id": 7, "name": "Ann", "is_deleted": false, "emails": [{"value": "b@x.y"}, {"value": "a@x.y", "primary": true}],
-            "custom_fields": {HASH: 27}, "label_ids": [1],
+            "custom_fields": {HASH: 27}, "label_ids": [1], "update_time": "2026-11-20T10:30:00Z",
         });
         let found: Found = serde_json::from_value(record).unwrap();
         let names: Vec<(PropertyName, PropertyName)> =
@@ -147,9 +157,14 @@ mod tests {
             json!({"name": "Ann", "email": "a@x.y", "phone": null, "label": [1], "Source": 27})
         );
         assert_eq!((found.id().as_deref(), found.is_deleted()), (Some("7"), false));
+        let at = "2026-11-20T10:30:00Z".parse().unwrap();
+        assert_eq!(found.changed(), Some(Changed { at, by: None }));
 
-        let lead: Found = serde_json::from_value(json!({"id": "adf2", HASH: "x"})).unwrap();
+        let lead: Found =
+            serde_json::from_value(json!({"id": "adf2", HASH: "x", "update_time": "2026-11-20 10:30:00"}))
+                .unwrap();
         assert_eq!(lead.field(Object::Lead, HASH), json!("x"));
+        assert_eq!(lead.changed(), found.changed());
     }
 
     #[test]

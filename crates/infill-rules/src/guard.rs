@@ -1,23 +1,24 @@
 //! Whether a row may still be written: did somebody change a target between pull and write?
 //!
 //! Law: a value that is already what we want is never a conflict (it may be our own write whose answer was lost);
-//! with `hold`, nothing that differs from the before-image is overwritten.
+//! with `hold`, nothing that differs from the before-image is overwritten. When the record as a whole was last changed decides
+//! nothing: that moves with every other property, and with what the vendor does by itself.
 
 use infill_model::plan::IfChanged;
 use infill_model::run::TargetProperty;
-use infill_model::{Properties, Timestamp};
+use infill_model::{Properties, PropertyName, Timestamp};
 
 use crate::compare::{Normalize, differing};
 
 /// What the guard says of one row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Guarded {
     /// Write it.
     Write,
     /// The record holds the wanted values already: go on to verification.
     AlreadyThere,
-    /// A person changed a target: send nothing.
-    Hold,
+    /// A person changed these targets: send nothing.
+    Hold(Vec<PropertyName>),
 }
 
 /// Whether before-images pulled at `pulled_at` are too old to be trusted at `now`.
@@ -44,8 +45,10 @@ pub fn guard(
         wanted.keys().map(|name| (name.clone(), before.get(name).cloned().unwrap_or_default())).collect();
     match if_changed {
         IfChanged::Overwrite => Guarded::Write,
-        IfChanged::Hold if differing(targets, &guarded, found, normalize).is_empty() => Guarded::Write,
-        IfChanged::Hold => Guarded::Hold,
+        IfChanged::Hold => match differing(targets, &guarded, found, normalize) {
+            changed if changed.is_empty() => Guarded::Write,
+            changed => Guarded::Hold(changed),
+        },
     }
 }
 
@@ -64,7 +67,7 @@ mod tests {
         let wanted = properties(&[("note", json!("ours"))]);
         let judge = |found: &Properties, rule| guard(&targets, &wanted, &note("before"), found, rule, &lower);
         assert_eq!(judge(&note("before"), IfChanged::Hold), Guarded::Write);
-        assert_eq!(judge(&note("theirs"), IfChanged::Hold), Guarded::Hold);
+        assert_eq!(judge(&note("theirs"), IfChanged::Hold), Guarded::Hold(vec!["note".into()]));
         assert_eq!(judge(&note("theirs"), IfChanged::Overwrite), Guarded::Write);
         assert_eq!(judge(&note("ours"), IfChanged::Hold), Guarded::AlreadyThere);
         let elsewhere = properties(&[("note", json!("before")), ("other", json!("changed"))]);

@@ -22,7 +22,7 @@ use crate::classify::classify;
 use crate::id::Id;
 use crate::object::api_name;
 use crate::request::{self, ApiVersion, COLLECTION, COLLECTIONS, Manners, Row};
-use crate::response::{self, CompositeAnswer, Named, OrgLimits, QueryPage, Trace};
+use crate::response::{self, CompositeAnswer, Named, OrgLimits, QueryPage, Retrieved, Trace};
 use crate::statement::Statement;
 use crate::{check, filter, normalize, slice};
 
@@ -103,6 +103,33 @@ impl Salesforce {
                 Some((Id::parse(&trace.id)?, fate))
             })
             .collect())
+    }
+
+    /// Reads records together with the stamps of their last change. An object that has not both of them, as external objects, is
+    /// read without.
+    async fn retrieve(
+        &self,
+        object: &str,
+        ids: &[Id],
+        properties: &[PropertyName],
+    ) -> Result<Vec<Retrieved>, Error> {
+        const STAMPS: [&str; 2] = [request::CHANGED_AT, request::CHANGED_BY];
+        let is_asked = |stamp: &str| properties.iter().any(|name| name.as_str().eq_ignore_ascii_case(stamp));
+        let stamps = STAMPS.into_iter().filter(|stamp| !is_asked(stamp)).map(PropertyName::from);
+        let fields: Vec<PropertyName> = properties.iter().cloned().chain(stamps).collect();
+        let mut request = request::retrieve(self.version, object, ids, &fields)?;
+        let answer = match self.call(&request).await {
+            Err(error)
+                if error.code == "INVALID_FIELD"
+                    && STAMPS.iter().any(|stamp| error.message.contains(stamp)) =>
+            {
+                request = request::retrieve(self.version, object, ids, properties)?;
+                self.call(&request).await?
+            }
+            answer => answer?,
+        };
+        response::retrieved(&answer.body, properties)
+            .map_err(|error| unreadable(VENDOR, &request, &answer, &error))
     }
 
     /// Writes as many rows as one request takes.
@@ -339,20 +366,22 @@ impl Crm for Salesforce {
             let mut seen = HashSet::new();
             asked.iter().map(|(id, _)| *id).filter(|id| seen.insert(*id)).collect()
         };
-        let request = request::retrieve(self.version, name, &distinct, properties)?;
-        let answer = self.call(&request).await?;
-        let found: HashMap<Id, infill_model::Properties> = response::retrieved(&answer.body, properties)
-            .map_err(|error| unreadable(VENDOR, &request, &answer, &error))?
+        let found: HashMap<Id, Retrieved> = self
+            .retrieve(name, &distinct, properties)
+            .await?
             .into_iter()
+            .map(|found| (found.id, found))
             .collect();
         let missing: Vec<Id> = distinct.into_iter().filter(|id| !found.contains_key(id)).collect();
         let fates = if missing.is_empty() { HashMap::new() } else { self.look_up(name, &missing).await? };
         let mut read = ReadAnswer::default();
         for (id, record) in asked {
             match (found.get(&id), fates.get(&id)) {
-                (Some(properties), _) => {
-                    read.records.push(Record { id: record.clone(), properties: properties.clone() });
-                }
+                (Some(found), _) => read.records.push(Record {
+                    id: record.clone(),
+                    properties: found.properties.clone(),
+                    changed: found.changed.clone(),
+                }),
                 (None, Some(Fate::Deleted { survivor })) => read.gone.push((record.clone(), gone(*survivor))),
                 (None, None) => read.gone.push((record.clone(), gone(None))),
                 (None, Some(Fate::Alive)) => {

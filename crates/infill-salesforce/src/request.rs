@@ -26,6 +26,11 @@ pub const LOOK_UP: usize = 300;
 /// Bytes of an address that are safe: it shares 16,384 with the headers, and a token may take 2,000.
 const LONGEST_PATH: usize = 12_000;
 
+/// When a record was last changed, by Salesforce's own automation too.
+pub const CHANGED_AT: &str = "SystemModstamp";
+/// Who last changed it.
+pub const CHANGED_BY: &str = "LastModifiedById";
+
 const AUTO_ASSIGN: &str = "Sforce-Auto-Assign";
 const DUPLICATE_RULE: &str = "Sforce-Duplicate-Rule-Header";
 

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use infill_crm::Changed;
 use infill_model::{Properties, PropertyName, Value};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::classify::Complaint;
 use crate::id::Id;
+use crate::normalize::moment;
+use crate::request::{CHANGED_AT, CHANGED_BY};
 
 /// The answer to a query.
 #[derive(Debug, Deserialize)]
@@ -174,17 +177,28 @@ pub struct Saved {
 ///
 /// # Errors
 /// When the body is no such answer.
-pub fn retrieved(body: &[u8], asked: &[PropertyName]) -> serde_json::Result<Vec<(Id, Properties)>> {
+pub fn retrieved(body: &[u8], asked: &[PropertyName]) -> serde_json::Result<Vec<Retrieved>> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let records = deserializer.deserialize_seq(RecordsVisitor(asked))?;
     deserializer.end()?;
     Ok(records)
 }
 
+/// One record of a retrieve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retrieved {
+    /// Its id.
+    pub id: Id,
+    /// The properties asked for.
+    pub properties: Properties,
+    /// Its last change, where the stamps were retrieved.
+    pub changed: Option<Changed>,
+}
+
 struct RecordsVisitor<'a>(&'a [PropertyName]);
 
 impl<'de> Visitor<'de> for RecordsVisitor<'_> {
-    type Value = Vec<(Id, Properties)>;
+    type Value = Vec<Retrieved>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("records")
@@ -203,7 +217,7 @@ impl<'de> Visitor<'de> for RecordsVisitor<'_> {
 struct RecordSeed<'a>(&'a [PropertyName]);
 
 impl<'de> DeserializeSeed<'de> for RecordSeed<'_> {
-    type Value = Option<(Id, Properties)>;
+    type Value = Option<Retrieved>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_option(self)
@@ -211,7 +225,7 @@ impl<'de> DeserializeSeed<'de> for RecordSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for RecordSeed<'_> {
-    type Value = Option<(Id, Properties)>;
+    type Value = Option<Retrieved>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a record with an id, or null")
@@ -233,14 +247,20 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
         let mut id: Option<String> = None;
         // A field without a value comes as null from some calls and not at all from others.
         let mut properties: Properties = self.0.iter().map(|name| (name.clone(), Value::Null)).collect();
+        let (mut at, mut by) = (None, None);
         while let Some(Text(key)) = map.next_key()? {
             let name = self.0.iter().find(|name| name.as_str().eq_ignore_ascii_case(&key));
-            if key == "Id" {
-                let text: String = map.next_value()?;
+            let own = match key.as_ref() {
+                "Id" => Some(&mut id),
+                CHANGED_AT => Some(&mut at),
+                CHANGED_BY => Some(&mut by),
+                _ => None,
+            };
+            if let Some(own) = own {
+                *own = map.next_value::<Option<String>>()?;
                 if let Some(name) = name {
-                    properties.insert(name.clone(), Value::String(text.clone()));
+                    properties.insert(name.clone(), own.clone().map_or(Value::Null, Value::String));
                 }
-                id = Some(text);
             } else if let Some(name) = name {
                 properties.insert(name.clone(), map.next_value()?);
             } else {
@@ -249,7 +269,8 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
         }
         let id = id.ok_or_else(|| serde::de::Error::missing_field("Id"))?;
         let id = Id::parse(&id).ok_or_else(|| serde::de::Error::custom("an Id that is none"))?;
-        Ok(Some((id, properties)))
+        let changed = at.and_then(|at| moment(&at)).map(|at| Changed { at, by });
+        Ok(Some(Retrieved { id, properties, changed }))
     }
 }
 
@@ -268,10 +289,11 @@ mod tests {
         let body = br#"[
             {"attributes":{"type":"Contact","url":"/x"},"Id":"003ak00000jvIfpAAE","MailingCity":"K\u00f6ln","Age__c":12.5},
             null,
-            {"Id":"003ak00000jvIfqAAE","attributes":{"type":"Contact"},"MailingCity":null,"Phone":"1"}]"#;
+            {"Id":"003ak00000jvIfqAAE","attributes":{"type":"Contact"},"MailingCity":null,"Phone":"1",
+             "SystemModstamp":"2026-11-20T10:30:00.000+0000","LastModifiedById":"005ak00000jvIfpAAE"}]"#;
         let asked = ["mailingcity".into(), "Phone".into(), "Id".into()];
         let read = retrieved(body, &asked).unwrap();
-        let found: Vec<_> = read.iter().map(|(id, properties)| (id.to_string(), json!(properties))).collect();
+        let found: Vec<_> = read.iter().map(|of| (of.id.to_string(), json!(of.properties))).collect();
         let (first, second) = ("003ak00000jvIfpAAE", Id::parse("003ak00000jvIfq").unwrap().to_string());
         assert_eq!(
             found,
@@ -280,6 +302,9 @@ mod tests {
                 (second.clone(), json!({"mailingcity": null, "Phone": "1", "Id": "003ak00000jvIfqAAE"})),
             ]
         );
+        let changed: Vec<_> = read.into_iter().map(|of| of.changed).collect();
+        let at = "2026-11-20T10:30:00Z".parse().unwrap();
+        assert_eq!(changed, [None, Some(Changed { at, by: Some("005ak00000jvIfpAAE".to_owned()) })]);
     }
 
     #[test]

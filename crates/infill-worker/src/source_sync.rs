@@ -289,7 +289,7 @@ fn empty_row(record: RecordId) -> Row {
 }
 
 fn row(run: &Run, record: Record, mut supplied: Properties) -> Row {
-    let Record { id, mut properties } = record;
+    let Record { id, mut properties, changed: _ } = record;
     let before: Properties = run
         .plan
         .writeback

@@ -97,7 +97,7 @@ async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> R
         let (Some(row), Some(result)) = (batch.rows.get(i), batch.results.get_mut(i)) else { continue };
         match look.take(&row.record) {
             Looked::Gone(gone) => settle_gone(result, gone),
-            Looked::Found(found) => {
+            Looked::Found(found, _) => {
                 let is_ours = differing(&compiled.targets, &result.wanted, &found, &normalize).is_empty();
                 result.state = if is_ours { RowState::Settled(Outcome::Verified) } else { RowState::Pending };
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use infill_crm::Changed;
 use infill_model::error::Class;
 use infill_model::message::Work;
 use infill_model::row::{Cause, RowState};
@@ -14,7 +15,7 @@ use crate::letter::{newly_settled, outcomes};
 use crate::meter::take_calls;
 use crate::run_batch::{Coming, lease, let_go, state_of};
 use crate::verdict::{Failure, Verdict};
-use crate::write::{Looked, positions, read_targets, settle_gone};
+use crate::write::{Looked, last_change, positions, read_targets, settle_gone};
 
 /// How long to wait before another look at a value that reads back differently: a read may be served from a replica that lags.
 /// After the last look it differs.
@@ -62,13 +63,13 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
         let (Some(row), Some(result)) = (rows.get(i), results.get_mut(i)) else { continue };
         match look.take(&row.record) {
             Looked::Gone(gone) => settle_gone(result, gone),
-            Looked::Found(found) => {
+            Looked::Found(found, changed) => {
                 let differing = differing(&compiled.targets, &result.wanted, &found, &normalize);
                 if differing.is_empty() {
                     result.state = RowState::Settled(Outcome::Verified);
                     result.found.clear();
                 } else {
-                    result.cause = Some(differs(row, result, &differing, now));
+                    result.cause = Some(differs(row, result, &differing, changed.as_ref(), now));
                     result.found = found;
                     if wait.is_none() {
                         result.state = RowState::Settled(Outcome::Differs);
@@ -104,6 +105,7 @@ fn differs(
     row: &Row,
     result: &RowResult,
     differing: &[infill_model::PropertyName],
+    changed: Option<&Changed>,
     now: infill_model::Timestamp,
 ) -> Cause {
     let names: Vec<&str> = differing.iter().map(infill_model::PropertyName::as_str).collect();
@@ -111,10 +113,11 @@ fn differs(
         class: Class::Conflict,
         code: "reads_back_differently".into(),
         message: format!(
-            "record {} was written and confirmed, but shows another value for {}; a rule, a workflow or a person in the CRM may have \
+            "record {} was written and confirmed, but shows another value for {}{}; a rule, a workflow or a person in the CRM may have \
              changed it since: compare `wanted` and `found` of this row",
             row.record,
             names.join(", "),
+            last_change(changed),
         ),
         property: result
             .wanted

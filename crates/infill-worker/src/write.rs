@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use infill_crm::{Crm, Delivery, Refusal, Update, WriteAnswer};
+use infill_crm::{Changed, Crm, Delivery, Refusal, Update, WriteAnswer};
 use infill_model::error::Class;
-use infill_model::row::{Gone, RowState};
-use infill_model::{CompiledRun, Outcome, Properties, RecordId, Row, RowResult, Timestamp};
+use infill_model::row::{Cause, Gone, RowState};
+use infill_model::{CompiledRun, Outcome, Properties, PropertyName, RecordId, Row, RowResult, Timestamp};
 use infill_rules::bisect::split;
 use infill_rules::compare::differing;
 use infill_rules::guard::{Guarded, guard};
@@ -58,12 +58,9 @@ impl Writing<'_> {
         let mut look = self.read(&rows).await?;
         for i in &rows {
             let Some((row, result)) = self.row(*i) else { continue };
-            let state = match look.take(&row.record) {
-                Looked::Gone(gone) => {
-                    self.with(*i, |result| settle_gone(result, gone));
-                    continue;
-                }
-                Looked::Found(found) => {
+            match look.take(&row.record) {
+                Looked::Gone(gone) => self.with(*i, |result| settle_gone(result, gone)),
+                Looked::Found(found, changed) => {
                     let normalize = |property: &_, value: &_| self.crm.normalize(property, value);
                     let judged = guard(
                         &self.compiled.targets,
@@ -74,13 +71,20 @@ impl Writing<'_> {
                         &normalize,
                     );
                     match judged {
-                        Guarded::Write => continue,
-                        Guarded::AlreadyThere => (RowState::Confirmed, Properties::new()),
-                        Guarded::Hold => (RowState::Settled(Outcome::Held), found),
+                        Guarded::Write => {}
+                        Guarded::AlreadyThere => self.with(*i, |result| {
+                            (result.state, result.found) = (RowState::Confirmed, Properties::new());
+                        }),
+                        Guarded::Hold(targets) => {
+                            let cause = held(row, &targets, changed.as_ref(), self.now);
+                            self.with(*i, |result| {
+                                (result.state, result.found) = (RowState::Settled(Outcome::Held), found);
+                                result.cause = Some(cause);
+                            });
+                        }
                     }
                 }
-            };
-            self.with(*i, |result| (result.state, result.found) = state);
+            }
         }
         Ok(rows.len())
     }
@@ -177,7 +181,7 @@ impl Writing<'_> {
             let Some((row, result)) = self.row(*i) else { continue };
             match look.take(&row.record) {
                 Looked::Gone(gone) => self.with(*i, |result| settle_gone(result, gone)),
-                Looked::Found(found) => {
+                Looked::Found(found, _) => {
                     let normalize = |property: &_, value: &_| self.crm.normalize(property, value);
                     if differing(&self.compiled.targets, &result.wanted, &found, &normalize).is_empty() {
                         self.with(*i, |result| result.state = RowState::Confirmed);
@@ -219,6 +223,36 @@ fn refuse_with(result: &mut RowResult, error: &infill_crm::Error, now: Timestamp
     }
 }
 
+/// Why a row is held, and what to do about it.
+fn held(row: &Row, targets: &[PropertyName], changed: Option<&Changed>, now: Timestamp) -> Cause {
+    let names: Vec<&str> = targets.iter().map(PropertyName::as_str).collect();
+    Cause {
+        class: Class::Conflict,
+        code: "changed_since_pull".into(),
+        message: format!(
+            "{} of record {} changed after the row was pulled{}; nothing was sent: run the plan again to start from what is there \
+             now, or let it say if_changed: overwrite",
+            names.join(", "),
+            row.record,
+            last_change(changed)
+        ),
+        property: names.first().map(|name| (*name).to_owned()),
+        correlation_id: None,
+        at: Some(now),
+    }
+}
+
+/// When and by whom a record was last changed, to follow a sentence about it; nothing where the vendor does not say.
+pub(crate) fn last_change(changed: Option<&Changed>) -> String {
+    match changed {
+        None => String::new(),
+        Some(Changed { at, by: None }) => format!(" (the record was last changed at {at})"),
+        Some(Changed { at, by: Some(by) }) => {
+            format!(" (the record was last changed at {at} by the user {by})")
+        }
+    }
+}
+
 /// Settles a row whose record is gone.
 pub(crate) fn settle_gone(result: &mut RowResult, gone: Gone) {
     result.state = RowState::Settled(Outcome::Gone);
@@ -232,14 +266,14 @@ pub(crate) fn positions(results: &[RowResult], fits: impl Fn(&RowResult) -> bool
 
 /// What records hold now.
 pub(crate) struct Look {
-    records: HashMap<RecordId, Properties>,
+    records: HashMap<RecordId, (Properties, Option<Changed>)>,
     gone: HashMap<RecordId, Gone>,
 }
 
 /// What one record holds now.
 pub(crate) enum Looked {
-    /// Its targets.
-    Found(Properties),
+    /// Its targets, and when it was last changed where the vendor says.
+    Found(Properties, Option<Changed>),
     /// Nothing: it is gone.
     Gone(Gone),
 }
@@ -248,7 +282,7 @@ impl Look {
     /// Takes out one record. A connector answers for every id asked for; one it forgot counts as gone.
     pub(crate) fn take(&mut self, record: &RecordId) -> Looked {
         match self.records.remove(record) {
-            Some(found) => Looked::Found(found),
+            Some((found, changed)) => Looked::Found(found, changed),
             None => Looked::Gone(self.gone.remove(record).unwrap_or(Gone { survivor: None })),
         }
     }
@@ -265,7 +299,9 @@ pub(crate) async fn read_targets(
     let mut look = Look { records: HashMap::with_capacity(ids.len()), gone: HashMap::new() };
     for ids in ids.chunks(size) {
         let answer = crm.read(&compiled.object, ids, &properties).await?;
-        look.records.extend(answer.records.into_iter().map(|record| (record.id, record.properties)));
+        look.records.extend(
+            answer.records.into_iter().map(|record| (record.id, (record.properties, record.changed))),
+        );
         look.gone.extend(answer.gone);
     }
     Ok(look)

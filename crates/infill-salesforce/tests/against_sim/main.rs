@@ -7,6 +7,7 @@ mod world;
 mod writing;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use infill_crm::{Crm, conformance};
 use infill_model::plan::Combinator;
@@ -69,6 +70,32 @@ async fn list_views_are_found_by_id_label_and_name_and_pulled_whole() {
     let mine = world.salesforce.resolve(&accounts(), &view("MyAccounts")).await.unwrap();
     assert!(mine.label.contains("records of the connected user"), "{}", mine.label);
     assert_eq!(mine.size, Some(u64::try_from(world.listed(&mine).await.len()).unwrap()));
+}
+
+#[tokio::test]
+async fn a_read_tells_the_last_change_and_by_whom_where_the_object_has_the_stamps() {
+    let world = World::bundled().await;
+    let ids = world.ids(2);
+    let names = [PropertyName::from("Phone")];
+    let read = world.salesforce.read(&accounts(), &ids, &names).await.unwrap();
+    let before = read.records[0].changed.clone().unwrap();
+    world.sim.control().advance_clock(Duration::from_mins(1));
+    world.sim.control().edit("Account", ids[0].as_str(), "Greeting__c", "Mine").unwrap();
+    let read = world.salesforce.read(&accounts(), &ids, &names).await.unwrap();
+    let after = read.records[0].changed.clone().unwrap();
+    assert!(after.at > before.at, "{before:?} {after:?}");
+    assert!(
+        after.by.as_deref().is_some_and(|by| by.starts_with("005")) && after.by != before.by,
+        "{after:?}"
+    );
+    assert_eq!(read.records[0].properties.keys().collect::<Vec<_>>(), [&names[0]]);
+
+    world.faults(
+        "error,code=INVALID_FIELD,message=No such column 'LastModifiedById' on entity 'Account',\
+         op=collections-retrieve,count=1",
+    );
+    let read = world.salesforce.read(&accounts(), &ids, &names).await.unwrap();
+    assert_eq!((read.records.len(), read.records[0].changed.clone()), (2, None));
 }
 
 #[tokio::test]

@@ -98,7 +98,8 @@ impl Crm for Crooked {
             }
             let value = stored.get(&number(id)).map_or(Value::Null, |text| text.as_str().into());
             let properties = names.iter().map(|name| (name.clone(), value.clone())).collect();
-            answer.records.push(Record { id: id.clone(), properties });
+            let changed = Changed { at: Timestamp::UNIX_EPOCH, by: Some("ann".to_owned()) };
+            answer.records.push(Record { id: id.clone(), properties, changed: Some(changed) });
         }
         Ok(answer)
     }
@@ -278,6 +279,14 @@ fn a_record_that_a_person_changed_is_held_with_what_was_found() {
     runtime.block_on(writing.write()).unwrap();
     assert_eq!(results[1].state, RowState::Settled(Outcome::Held));
     assert_eq!(results[1].found["note"], "theirs");
+    let cause = results[1].cause.as_ref().unwrap();
+    assert_eq!((cause.class, cause.code.as_str()), (Class::Conflict, "changed_since_pull"));
+    assert_eq!(cause.property.as_deref(), Some("note"));
+    assert!(
+        cause.message.contains("last changed at 1970-01-01T00:00:00Z by the user ann"),
+        "{}",
+        cause.message
+    );
     assert_eq!(crm.stored.lock().unwrap()[&1], "theirs");
     assert_eq!((results[0].state, results[2].state), (RowState::Confirmed, RowState::Confirmed));
 }

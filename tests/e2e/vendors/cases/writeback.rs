@@ -118,7 +118,12 @@ pub(crate) async fn a_value_that_a_person_changed_between_pull_and_write_is_held
     let plan = world.greeting("  if_changed: hold\n  guard_older_than: 0");
     let ended = world.run_changed(&plan, |tenant| tenant.type_in(&edited, &target, "Mine"), "").await;
     check_all_but(&ended, Outcome::Held, &edited);
-    assert_eq!(ended.result(&edited).found[target.as_str()], "Mine");
+    let result = ended.result(&edited);
+    assert_eq!(result.found[target.as_str()], "Mine");
+    let cause = result.cause.as_ref().expect("a cause");
+    assert_eq!((cause.code.as_str(), cause.class), ("changed_since_pull", Class::Conflict));
+    assert_eq!(cause.property.as_deref(), Some(target.as_str()));
+    assert!(cause.message.contains("the record was last changed at "), "{}", cause.message);
     assert_eq!(world.control.stored(&edited, &target), "Mine");
     assert_eq!(world.n_written(), N_ROWS - 1, "something was sent for a row that is held");
 }
