@@ -78,6 +78,12 @@ pub trait Crm: Send + Sync + Debug {
     /// The refusal the vendor would have answered with, in our words.
     fn check(&self, property: &PropertyDef, value: &Value) -> Result<(), Refusal>;
 
+    /// The record that an update of this one locks as well, where what is known of it tells: what is wanted, then what was read. Rows
+    /// that share one are sent side by side, so that they wait for each other as little as the vendor allows. Pure.
+    fn parent(&self, _known: &[&Properties]) -> Option<RecordId> {
+        None
+    }
+
     /// Where a person opens the record, when the account is known.
     fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String>;
 }

@@ -263,9 +263,9 @@ impl Transport {
         }
     }
 
-    /// Passes on what an answer said about the quota. A quota that cannot be told must not turn a write that
-    /// happened into an error.
-    async fn observe(&self, meter: Meter, reach: Reach, observation: Observation) {
+    /// Passes on what an answer said about the quota; an answer within an answer is the connector's to tell. A quota that
+    /// cannot be told must not turn a write that happened into an error.
+    pub async fn observe(&self, meter: Meter, reach: Reach, observation: Observation) {
         let Some(login) = &self.login else { return };
         if let Some(why) = &observation.blocked
             && let Err(error) = login.quota.pause(why).await

@@ -1,11 +1,12 @@
 //! Which row an answer is about. Within a collection failed rows have no id and are known by their position; a row counts as
 //! confirmed only when its own id is in the answer.
 
-use infill_crm::exchange::{Answer, Request};
+use infill_crm::exchange::{Answer, Classified, Reach, Request};
+use infill_crm::meter::Observation;
 use infill_crm::{Delivery, Error, Refusal};
 use infill_model::{Class, RecordId, Timestamp};
 
-use crate::classify::{Fate, classify, is_of_the_plan, refusal};
+use crate::classify::{Fate, classify, is_of_the_plan, limit, refusal};
 use crate::id::Id;
 use crate::request::{Row, reference};
 use crate::response::{CompositeAnswer, PartAnswer, Saved};
@@ -19,6 +20,8 @@ pub struct Settled {
     pub refused: Vec<(RecordId, Refusal)>,
     /// Said not to be there: to be looked up. The refusal is theirs when they are there all the same.
     pub missing: Vec<(RecordId, Id, Refusal)>,
+    /// What the answers within the answer said of the org's limits: the quota is to be told of them.
+    pub observed: Vec<(Reach, Observation)>,
     /// Not written this time, through no fault of theirs; the refusal is that of the first.
     again: Option<(usize, Refusal)>,
     /// What kept a whole collection from being written.
@@ -38,29 +41,22 @@ pub fn settle(
     for (nth, rows) in collections.iter().enumerate() {
         let reference = reference(nth);
         let place = parts.iter().position(|part| part.reference_id == reference);
-        match place.map(|place| saved(request, parts.swap_remove(place), now)) {
-            Some(Ok(saved)) => settled.take(rows, saved),
-            Some(Err(error)) => settled.fail(error),
-            None => settled.fail(left_out(rows.len())),
+        let Some(place) = place else {
+            settled.fail(left_out(rows.len()));
+            continue;
+        };
+        match settled.saved(request, parts.swap_remove(place), now) {
+            Ok(saved) => {
+                let limit = saved.iter().find_map(|saved| limit(request, &saved.errors, now));
+                if let Some(Err(error)) = limit.map(|limit| settled.hear(limit)) {
+                    settled.fail(error);
+                }
+                settled.take(rows, saved);
+            }
+            Err(error) => settled.fail(error),
         }
     }
     settled
-}
-
-/// The rows of one collection, or why the whole of it failed.
-fn saved(request: &Request, part: PartAnswer, now: Timestamp) -> Result<Vec<Saved>, Error> {
-    if !(200..300).contains(&part.http_status_code) {
-        let answer = Answer::of(part.http_status_code, &[], part.body.to_string());
-        classify(request, &answer, now).result?;
-    }
-    serde_json::from_value(part.body).map_err(|error| Error {
-        delivery: Delivery::Unknown,
-        ..Error::new(
-            Class::Bug,
-            "unexpected_answer",
-            format!("Salesforce's answer to an update cannot be read: {error}"),
-        )
-    })
 }
 
 fn left_out(n_rows: usize) -> Error {
@@ -70,6 +66,30 @@ fn left_out(n_rows: usize) -> Error {
 }
 
 impl Settled {
+    /// The rows of one collection, or why the whole of it failed.
+    fn saved(&mut self, request: &Request, part: PartAnswer, now: Timestamp) -> Result<Vec<Saved>, Error> {
+        if !(200..300).contains(&part.http_status_code) {
+            let answer = Answer::of(part.http_status_code, &[], part.body.to_string());
+            self.hear(classify(request, &answer, now))?;
+        }
+        serde_json::from_value(part.body).map_err(|error| Error {
+            delivery: Delivery::Unknown,
+            ..Error::new(
+                Class::Bug,
+                "unexpected_answer",
+                format!("Salesforce's answer to an update cannot be read: {error}"),
+            )
+        })
+    }
+
+    /// Keeps what an answer said of the org's limits.
+    fn hear(&mut self, classified: Classified) -> Result<(), Error> {
+        if classified.observation != Observation::default() {
+            self.observed.push((classified.reach, classified.observation));
+        }
+        classified.result
+    }
+
     fn take(&mut self, rows: &[Row<'_>], saved: Vec<Saved>) {
         if saved.len() != rows.len() {
             // Positions mean nothing now; ids still do.
@@ -270,6 +290,27 @@ mod tests {
             assert!(settled.confirmed.contains(&ids[0]));
             let error = settled.cut_short().unwrap();
             assert_eq!((error.class, error.delivery), (class, delivery), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_met_within_a_call_is_the_orgs_whether_a_part_or_a_row_meets_it() {
+        let ids = ids(2);
+        let rows = rows(&ids);
+        let concurrent = "ConcurrentRequests (Concurrent API Requests) Limit exceeded.";
+        let part = json!([{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": concurrent}]);
+        let row = no("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+        for (second, day_spent) in [((403, part), false), ((200, json!([row])), true)] {
+            let mut settled = settled(&[&rows[..1], &rows[1..]], &[(200, json!([ok(&ids[0])])), second]);
+            assert_eq!(settled.confirmed, ids[..1]);
+            let [(Reach::Account, observation)] = settled.observed.as_slice() else {
+                panic!("{:?}", settled.observed);
+            };
+            assert_eq!(observation.day_spent, day_spent);
+            let until = observation.cool_down_until;
+            let error = settled.cut_short().unwrap();
+            assert_eq!((error.class, error.delivery), (Class::Throttled, Delivery::Refused), "{error}");
+            assert!(error.until.is_some() && error.until == until, "{error:?}");
         }
     }
 

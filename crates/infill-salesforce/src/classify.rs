@@ -35,11 +35,14 @@ const AGAIN_CODES: [&str; 7] = [
     LOCKED_ROW,
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
     "QUERY_TIMEOUT",
-    "REQUEST_LIMIT_EXCEEDED",
+    SPENT,
     "REQUEST_RUNNING_TOO_LONG",
     "SERVER_UNAVAILABLE",
     "TOO_MANY_APEX_REQUESTS",
 ];
+
+/// The code of every limit on calls.
+const SPENT: &str = "REQUEST_LIMIT_EXCEEDED";
 
 /// The code of a record that another transaction holds.
 const LOCKED_ROW: &str = "UNABLE_TO_LOCK_ROW";
@@ -128,6 +131,15 @@ pub fn refusal(complaints: &[Complaint]) -> Refusal {
         property: property(complaints).map(PropertyName::from),
         correlation_id: None,
     }
+}
+
+/// A limit of the org that one row of a call met, as if the whole call had: it is everybody's.
+#[must_use]
+pub fn limit(request: &Request, complaints: &[Complaint], now: Timestamp) -> Option<Classified> {
+    const STATUS: u16 = 403;
+    let met = complaints.iter().find(|complaint| complaint.code() == SPENT)?;
+    let body = serde_json::json!([{"errorCode": SPENT, "message": met.message()}]).to_string();
+    Some(classify(request, &Answer::of(STATUS, &[], body), now))
 }
 
 /// Whether a refusal is one that every row of the plan would meet.
@@ -297,7 +309,7 @@ impl Ruling {
             }
             "INVALID_SESSION_ID" | "INVALID_AUTH_HEADER" | "INVALID_HEADER_TYPE" => Self::of(Class::Unauthorized)
                 .with("when a fresh login is refused as well, look at the IP ranges and session policies of the user and the app"),
-            "REQUEST_LIMIT_EXCEEDED" => Self::by_limit(complaint.message()),
+            SPENT => Self::by_limit(complaint.message()),
             "SERVER_UNAVAILABLE" | "REQUEST_RUNNING_TOO_LONG" | "QUERY_TIMEOUT" => busy.lost(),
             "TOO_MANY_APEX_REQUESTS" | LOCKED_ROW => busy,
             "INVALID_TYPE" => {

@@ -14,13 +14,14 @@ use infill_crm::{
 use infill_model::property::PropertyDef;
 use infill_model::row::Gone;
 use infill_model::slice::{ResolvedSlice, Selection};
-use infill_model::{Class, ListId, ObjectType, PropertyName, RecordId, Value};
+use infill_model::{Class, ListId, ObjectType, Properties, PropertyName, RecordId, Value};
 
 use self::find::is_of_object;
 use crate::blame::{self, Settled};
 use crate::classify::classify;
 use crate::id::Id;
 use crate::object::api_name;
+use crate::parent::parent;
 use crate::request::{self, ApiVersion, COLLECTION, COLLECTIONS, Manners, Row};
 use crate::response::{self, CompositeAnswer, Named, OrgLimits, QueryPage, Retrieved, Trace};
 use crate::statement::Statement;
@@ -31,6 +32,9 @@ const VENDOR: &str = "Salesforce";
 
 /// Objects whose list views are listed; of any other, a plan names the view.
 const LISTED: [&str; 5] = ["Account", "Case", "Contact", "Lead", "Opportunity"];
+
+/// Rows that are not spread over more transactions: each runs the org's triggers once.
+const SMALL_COLLECTION: usize = 20;
 
 /// Look-ups of missing records in flight at a time.
 const LOOK_UPS_AT_ONCE: usize = 2;
@@ -134,10 +138,13 @@ impl Salesforce {
 
     /// Writes as many rows as one request takes.
     async fn write_part(&self, name: &str, rows: &[Row<'_>]) -> Result<WriteAnswer, Error> {
-        let collections: Vec<&[Row<'_>]> = rows.chunks(COLLECTION).collect();
+        let collections: Vec<&[Row<'_>]> = rows.chunks(collection_size(rows.len())).collect();
         let request = request::update(self.version, name, self.manners, &collections)?;
         let answer: CompositeAnswer = self.ask(&request).await?;
         let mut settled = blame::settle(&request, &collections, answer, self.transport.now());
+        for (reach, observation) in settled.observed.drain(..) {
+            self.transport.observe(request.meter, reach, observation).await;
+        }
         if let Some(fault) = settled.plan_fault() {
             return Err(fault);
         }
@@ -178,6 +185,19 @@ impl Salesforce {
                 None => answer.gone.push((record, gone(None))),
             }
         }
+    }
+}
+
+/// Rows in each collection of a request: what comes again after a lock or an exhausted trigger comes in smaller transactions, because
+/// fewer rows than fill a request are spread over all of its collections.
+const fn collection_size(n_rows: usize) -> usize {
+    let spread = n_rows.div_ceil(COLLECTIONS);
+    if spread < SMALL_COLLECTION {
+        SMALL_COLLECTION
+    } else if spread > COLLECTION {
+        COLLECTION
+    } else {
+        spread
     }
 }
 
@@ -423,6 +443,10 @@ impl Crm for Salesforce {
             }
         }
         Ok(written)
+    }
+
+    fn parent(&self, known: &[&Properties]) -> Option<RecordId> {
+        parent(known)
     }
 
     fn normalize(&self, property: &PropertyDef, value: &Value) -> Value {

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod normalize;
 pub mod oauth;
 pub mod object;
+pub mod parent;
 pub mod request;
 pub mod response;
 pub mod slice;

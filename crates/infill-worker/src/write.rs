@@ -31,6 +31,15 @@ impl Writing<'_> {
         positions(self.results, |result| result.state == RowState::Intended)
     }
 
+    /// The same rows, those of one parent side by side; else in their order.
+    fn siblings_together(&self, mut rows: Vec<usize>) -> Vec<usize> {
+        rows.sort_by_cached_key(|i| {
+            self.row(*i)
+                .and_then(|(row, result)| self.crm.parent(&[&result.wanted, &row.before, &row.inputs]))
+        });
+        rows
+    }
+
     fn row(&self, i: usize) -> Option<(&Row, &RowResult)> {
         Some((self.rows.get(i)?, self.results.get(i)?))
     }
@@ -93,7 +102,7 @@ impl Writing<'_> {
     /// and the rest stays intended.
     pub(crate) async fn write(&mut self) -> Result<(), infill_crm::Error> {
         let targets: Vec<_> = self.compiled.targets.iter().map(|target| &target.property).collect();
-        let mut parts = vec![self.intended()];
+        let mut parts = vec![self.siblings_together(self.intended())];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;

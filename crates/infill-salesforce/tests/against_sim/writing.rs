@@ -178,12 +178,39 @@ async fn a_value_of_a_wrong_type_sinks_its_collection_only() {
     let mut updates = greetings(&ids);
     updates[250] = update(&ids[250], &[("Score__c", json!("no number"))]);
     let answer = world.write(&updates).await.unwrap();
-    assert_eq!(sorted(&answer.confirmed), sorted(&ids[..200]));
+    // Five collections of eighty; the guilty row is in the fourth.
+    assert_eq!(answer.confirmed.len(), 320);
+    assert!(!answer.confirmed.contains(&ids[250]) && answer.confirmed.contains(&ids[239]));
     let error = answer.cut_short.unwrap();
     assert_eq!((error.class, error.delivery), (Class::Rejected, Delivery::Refused), "{error}");
     // The worker halves what was left out; alone, the guilty row is refused as a whole.
     let error = world.write(&updates[250..=250]).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (Class::Rejected, "JSON_PARSER_ERROR"), "{error}");
+}
+
+#[tokio::test]
+async fn a_limit_met_within_a_call_cools_the_connection_down() {
+    let wrapped = "row-error,code=REQUEST_LIMIT_EXCEEDED,message=ConcurrentRequests Limit exceeded.";
+    for (fault, day_spent) in [
+        ("403,cause=concurrent,op=collections-update,after=1,count=1".to_owned(), false),
+        ("403,cause=daily,op=collections-update,after=1,count=1".to_owned(), true),
+        (format!("{wrapped},count=1"), false),
+    ] {
+        let org = sim::Config { records: sim::Source::Generate(40), ..sim::Config::default() };
+        let world = World::of(org, Config::default()).await;
+        let ids = world.ids(40);
+        world.targets(&["Greeting__c"]).await;
+        world.faults(&fault);
+        let answer = world.write(&greetings(&ids)).await.unwrap();
+        assert!((20..40).contains(&answer.confirmed.len()), "{fault}: {}", answer.confirmed.len());
+        let error = answer.cut_short.unwrap();
+        assert_eq!((error.class, error.delivery), (Class::Throttled, Delivery::Refused), "{fault}");
+        let observed = world.quota.observed.lock().unwrap();
+        let heard = observed.iter().filter(|(_, seen)| seen.cool_down_until.is_some());
+        let heard: Vec<_> = heard.map(|(_, seen)| (seen.cool_down_until, seen.day_spent)).collect();
+        assert!(!heard.is_empty(), "{fault}");
+        assert!(heard.iter().all(|heard| *heard == (error.until, day_spent)), "{fault}: {heard:?}");
+    }
 }
 
 #[tokio::test]

@@ -68,6 +68,25 @@ impl Board {
         struck
     }
 
+    /// The first fault that refuses a subrequest of a composite call: one that names its operation.
+    pub(crate) fn strike_part(
+        &self,
+        operation: Operation,
+        object: Option<&str>,
+        names: impl Fn(&[String]) -> bool,
+    ) -> Option<&Fault> {
+        let strikes = |idx: usize, fault: &Fault, tally: &Tally| {
+            let target = &fault.target;
+            let is_met = fault.kind.refuses_parts()
+                && target.operations.contains(&operation)
+                && is_of(target, object)
+                && (target.records.is_empty() || names(&target.records));
+            is_met && tally.strikes(&fault.firing, |nth| draw(self.seed, stream(idx), nth))
+        };
+        let mut faults = self.faults.iter().enumerate();
+        faults.find(|(idx, (fault, tally))| strikes(*idx, fault, tally)).map(|(_, (fault, _))| fault)
+    }
+
     /// The first fault of `pick` that strikes a record.
     pub(crate) fn strike_record(&self, struck: Struck<'_>, pick: fn(&FaultKind) -> bool) -> Option<&Fault> {
         let strikes = |idx: usize, fault: &Fault, tally: &Tally| {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal};
-use super::dispatch::{no_such_resource, operate};
+use super::dispatch::{no_such_resource, operate_part};
 use super::org::Ask;
 use super::route::{Operation, route};
 use crate::query::Pairs;
@@ -95,7 +95,7 @@ fn perform(ask: &Ask<'_>, subrequest: &Subrequest, bodies: &HashMap<String, Valu
         if subrequest.body.is_null() { String::new() } else { resolve(&subrequest.body.to_string(), bodies) };
     let query = Pairs::parse(query);
     let inner = Ask { call: &call, query: &query, body: text.as_bytes(), ..*ask };
-    operate(&inner).unwrap_or_else(Refusal::answer)
+    operate_part(&inner)
 }
 
 /// Replaces `@{reference.member}` and `@{reference[0].member}` by what earlier calls answered.

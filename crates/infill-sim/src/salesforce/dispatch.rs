@@ -263,6 +263,22 @@ fn failure(status: u16) -> Answer {
     refusal.answer()
 }
 
+/// Carries out a subrequest of a composite call, whose operation a fault may refuse as that of a call of its own: faults that name
+/// the operation, for all others have had their turn with the call around it.
+pub(crate) fn operate_part(ask: &Ask<'_>) -> Answer {
+    let object = Some(ask.call.object.as_str()).filter(|object| !object.is_empty());
+    let faults =
+        ask.board.strike_part(ask.call.operation, object, |ids| names_one_of(ask.call, ask.body, ids));
+    match faults.map(|fault| &fault.kind) {
+        Some(FaultKind::Limit(cause)) => {
+            ask.org.counts().refuse(*cause);
+            Refusal::new(403, "REQUEST_LIMIT_EXCEEDED", cause.message()).answer()
+        }
+        Some(kind) => early(kind),
+        None => operate(ask).unwrap_or_else(Refusal::answer),
+    }
+}
+
 /// Carries out a call that was let in; a subrequest of a composite call comes here as well.
 pub(crate) fn operate(ask: &Ask<'_>) -> Result<Answer, Refusal> {
     use Operation as O;

@@ -44,6 +44,8 @@
 //! | `count` | at most that many strikes |
 //! | `p` | chance of each strike, 0 to 1; for kinds that strike records it depends on the record's id alone |
 //!
+//! `403`, `error` and the statuses also refuse a subrequest of a composite call, and that alone, when `op` names its operation.
+//!
 //! Of the faults that decide what a call is answered, the first strikes and the others are not counted: `503,count=2;403,count=1`
 //! is two 503 and then one 403.
 //!
@@ -171,6 +173,11 @@ impl FaultKind {
     pub(crate) fn decides_answer(&self) -> bool {
         self.strikes_calls()
             && !matches!(self, Self::Delay(_) | Self::Hold | Self::EndSession | Self::FieldGone)
+    }
+
+    /// Whether it can refuse a subrequest of a composite call, without the others.
+    pub(crate) fn refuses_parts(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Limit(_) | Self::Error { .. })
     }
 
     /// Whether it strikes a call as a whole, and not a record or a job within one.

@@ -50,6 +50,27 @@ async fn one_code_has_three_causes() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_composite_call_is_refused_alone() {
+    let world = struck_by("403,cause=concurrent,op=collections-update,after=1,count=1").await;
+    let ids = world.ids("Account");
+    let part = |reference: &str, id: &str| {
+        let record = json!({"attributes": {"type": "Account"}, "id": id, "Site": "x"});
+        json!({
+            "method": "PATCH", "url": "/services/data/v68.0/composite/sobjects", "referenceId": reference,
+            "body": {"allOrNone": false, "records": [record]},
+        })
+    };
+    let parts = [part("a", &ids[0]), part("b", &ids[1]), part("c", &ids[2])];
+    let reply = world.post("/composite", &json!({"allOrNone": false, "compositeRequest": parts})).await;
+    assert_eq!(reply.status, 200);
+    let answers = reply.json()["compositeResponse"].clone();
+    let statuses: Vec<_> = (0..3).map(|nth| answers[nth]["httpStatusCode"].clone()).collect();
+    assert_eq!(json!(statuses), json!([200, 403, 200]));
+    assert_eq!(answers[1]["body"][0]["errorCode"], "REQUEST_LIMIT_EXCEEDED");
+    assert_eq!(world.control().ledger().len(), 2);
+}
+
+#[tokio::test]
 async fn any_code_may_refuse_a_call() {
     let world = struck_by(
         "error,code=QUERY_TIMEOUT,message=Your query request was running for too long.,op=query,count=1",
