@@ -328,7 +328,7 @@ impl<T: Tenant> World<T> {
             .flat_map(|batch| {
                 let mut results = batch.results;
                 results.resize_with(batch.rows.len(), RowResult::default);
-                batch.rows.into_iter().zip(results)
+                Arc::unwrap_or_clone(batch.rows).into_iter().zip(results)
             })
             .collect()
     }

@@ -110,7 +110,7 @@ pub(crate) async fn store_with_rows() -> (Kept, Run) {
 
     let until = now() + jiff::Span::new().minutes(2);
     let lease = Lease { owner: 1, until };
-    let leased = store.lease_batch(id, BatchNo(0), &lease, false, now()).await.unwrap();
+    let leased = store.lease_batch(id, BatchNo(0), &lease, false, None, now()).await.unwrap();
     assert!(matches!(leased, Leased::Yours(_)));
     let refused = cause("Zoë's \"phone\", is no number");
     let wanted = phone("1\u{1b}[2J");
@@ -131,6 +131,7 @@ pub(crate) async fn store_with_rows() -> (Kept, Run) {
         NewLetter { record: "102".into(), stage: Stage::Run, cause: refused, wanted, before: phone("") };
     let save = BatchSave {
         results: &results,
+        has_produced: true,
         state: BatchState::Settled,
         keep_lease: false,
         letters: &[letter],

@@ -20,6 +20,9 @@ use crate::error::Error;
 /// Units looked at in one round; what is left comes in the next.
 const UNITS_PER_ROUND: u32 = 500;
 
+/// How often the planner looks whether a run was recorded: a person waits for it.
+const LOOK_FOR_NEW_EVERY: Duration = Duration::from_millis(100);
+
 /// Numbers a person may set.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -69,16 +72,35 @@ impl Planner {
     pub async fn drive(&self, only: Option<RunId>, stop: CancellationToken) {
         let mut rounds = tokio::time::interval(self.settings.every);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = tokio::time::interval(LOOK_FOR_NEW_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let done = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
-                _ = rounds.tick() => {}
-            }
-            self.heartbeat.beat();
-            if let Err(error) = self.round(only).await {
+                _ = rounds.tick() => {
+                    self.heartbeat.beat();
+                    self.round(only).await
+                }
+                _ = looks.tick(), if only.is_none() => self.start_new().await,
+            };
+            if let Err(error) = done {
                 tracing::warn!(error = %chain(&error), "reconciling failed, it is tried again");
+                // A store that is away is not asked ten times a second.
+                looks.reset_after(self.settings.every);
             }
         }
+    }
+
+    /// Publishes the first message of runs that were only recorded.
+    async fn start_new(&self) -> Result<u64, Error> {
+        let now = self.clock.now();
+        let mut n_published = 0_u64;
+        for run in self.store.new_runs(UNITS_PER_ROUND).await? {
+            let published = self.publish_stale(Some(run), Timestamp::UNIX_EPOCH, now).await?;
+            n_published = n_published.saturating_add(published);
+        }
+        Ok(n_published)
     }
 
     /// One round: starts what is due by its schedule and publishes what is unfinished. Says how many messages it published. With

@@ -178,6 +178,8 @@ on_both_engines! {
         each_lost_stage_is_found_again,
         a_parked_run_is_left_alone_until_its_moment,
         a_run_left_between_two_steps_is_found_again,
+        batches_are_claimed_while_a_run_writes_and_at_no_other_time,
+        new_runs_are_those_never_published,
         a_run_with_pending_batches_and_room_is_starved;
     batches:
         a_lease_keeps_others_out_until_it_lapses,
@@ -185,6 +187,8 @@ on_both_engines! {
         a_broken_lease_cannot_save,
         a_save_repeated_counts_once,
         a_save_moves_the_counts_by_the_difference,
+        what_was_produced_stays_when_only_states_are_saved,
+        who_knows_a_batch_is_spared_its_pages_until_it_changes,
         broken_leases_are_free_at_once,
         batches_are_listed_in_order;
     schedules:

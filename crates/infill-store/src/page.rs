@@ -5,10 +5,12 @@
 //! source page: [[[name, …], …], [[record, inputs' names, [value, …], before's names, [value, …], gone], …]]
 //!              a row that is refused has the cause as one more item
 //! result page: [[[name, …], …], [kind of cell, …],
-//!               [[state, wanted's names, [value, …], [[kind, [output, …], error], …], rest], …]]
+//!               [[wanted's names, [value, …], [[kind, [output, …], error], …]], …]]
+//! states:      [[state, how many rows one after another], [state, 1, rest], …]
 //! ```
 //!
-//! Lists of names and kinds are referred to by place. A missing property is another list of names, so absent, null and
+//! What a row produced is written once, how far it is several times: so the two stand apart, and rows that stand alike are
+//! counted. Lists of names and kinds are referred to by place. A missing property is another list of names, so absent, null and
 //! the empty string stay apart. An empty array is an empty page.
 
 use std::borrow::Cow;
@@ -30,6 +32,8 @@ pub(crate) enum Unreadable {
     Reference,
     #[error("a row is in no known state: {0}")]
     State(String),
+    #[error("as many rows have no state, or states no row")]
+    Length,
 }
 
 /// The text of a source page.
@@ -75,36 +79,57 @@ pub(crate) fn read_rows(text: &str) -> Result<Vec<Row>, Unreadable> {
     rows.into_iter().map(row).collect()
 }
 
-/// The text of a result page.
-pub(crate) fn write_results(results: &[RowResult]) -> Result<String, Error> {
+/// The text of a result page: what rows produced.
+pub(crate) fn write_produced(results: &[RowResult]) -> Result<String, Error> {
     let (mut names, mut kinds) = (Names::default(), Kinds::default());
     let rows: Vec<_> = results
         .iter()
         .map(|result| {
             let cells: Vec<_> =
                 result.cells.iter().map(|cell| (kinds.place(cell), Outputs(cell), &cell.error)).collect();
-            let rest = Rest::of(result);
-            (state_word(result.state), names.place(&result.wanted), Values(&result.wanted), cells, rest)
+            (names.place(&result.wanted), Values(&result.wanted), cells)
         })
         .collect();
     written(&(names.0, kinds.0, rows))
 }
 
-/// The results of a result page.
-pub(crate) fn read_results(text: &str) -> Result<Vec<RowResult>, Unreadable> {
-    let ResultPage(names, kinds, rows) = serde_json::from_str(text)?;
-    let result = |ResultRow(state, wanted, values, cells, rest): ResultRow<'_>| {
-        let rest = rest.unwrap_or_default();
-        Ok(RowResult {
-            cells: cells.into_iter().map(|cell| cell.read(&kinds)).collect::<Result<_, _>>()?,
-            wanted: properties(&names, wanted, values)?,
-            state: read_state(&state)?,
-            cause: rest.cause.map(Cow::into_owned),
-            found: rest.found.into_owned(),
-            survivor: rest.survivor.map(Cow::into_owned),
-        })
-    };
-    rows.into_iter().map(result).collect()
+/// The text of how far rows are.
+pub(crate) fn write_states(results: &[RowResult]) -> Result<String, Error> {
+    let mut spans: Vec<Span<'_>> = Vec::new();
+    for result in results {
+        let (state, rest) = (state_word(result.state), Rest::of(result));
+        match spans.last_mut() {
+            Some(Span(last, n_rows, None)) if *last == state && rest.is_none() => *n_rows += 1,
+            Some(_) | None => spans.push(Span(state.into(), 1, rest)),
+        }
+    }
+    written(&spans)
+}
+
+/// The results of a result page and of the states beside it.
+pub(crate) fn read_results(produced: &str, states: &str) -> Result<Vec<RowResult>, Unreadable> {
+    let ResultPage(names, kinds, rows) = serde_json::from_str(produced)?;
+    let spans: Vec<Span<'_>> = serde_json::from_str(states)?;
+    let mut results = Vec::with_capacity(rows.len());
+    let mut rows = rows.into_iter();
+    for Span(state, n_rows, rest) in spans {
+        let state = read_state(&state)?;
+        for _ in 0..n_rows {
+            let ResultRow(wanted, values, cells) = rows.next().ok_or(Unreadable::Length)?;
+            results.push(RowResult {
+                cells: cells.into_iter().map(|cell| cell.read(&kinds)).collect::<Result<_, _>>()?,
+                wanted: properties(&names, wanted, values)?,
+                state,
+                ..RowResult::default()
+            });
+        }
+        if let (Some(rest), Some(result)) = (rest, results.last_mut()) {
+            result.cause = rest.cause.map(Cow::into_owned);
+            result.found = rest.found.into_owned();
+            result.survivor = rest.survivor.map(Cow::into_owned);
+        }
+    }
+    if rows.next().is_some() { Err(Unreadable::Length) } else { Ok(results) }
 }
 
 fn written(page: &impl Serialize) -> Result<String, Error> {
@@ -134,19 +159,21 @@ enum WrittenRow<'a> {
 }
 
 #[derive(Deserialize)]
-struct ResultPage<'a>(
+struct ResultPage(
     #[serde(default)] Vec<Vec<PropertyName>>,
     #[serde(default)] Vec<Kind<'static>>,
-    #[serde(default, borrow)] Vec<ResultRow<'a>>,
+    #[serde(default)] Vec<ResultRow>,
 );
 
 #[derive(Deserialize)]
-struct ResultRow<'a>(
+struct ResultRow(usize, Vec<Value>, Vec<ResultCell>);
+
+/// Rows one after another that stand alike. What few rows have comes with a single one.
+#[derive(Serialize, Deserialize)]
+struct Span<'a>(
     #[serde(borrow)] Cow<'a, str>,
     usize,
-    Vec<Value>,
-    Vec<ResultCell>,
-    Option<Rest<'static>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Rest<'a>>,
 );
 
 #[derive(Deserialize)]
@@ -375,7 +402,8 @@ mod tests {
 
         #[test]
         fn any_results_are_read_as_written(results in prop::collection::vec(result(), 0..6)) {
-            prop_assert_eq!(read_results(&write_results(&results).unwrap()).unwrap(), results);
+            let (produced, states) = (write_produced(&results).unwrap(), write_states(&results).unwrap());
+            prop_assert_eq!(read_results(&produced, &states).unwrap(), results);
         }
     }
 
@@ -410,25 +438,31 @@ mod tests {
             survivor: Some("8".into()),
             ..RowResult::default()
         };
+        let results = [intended.clone(), intended, gone];
         assert_eq!(
-            write_results(&[intended, gone]).unwrap(),
-            r#"[[["note"],[]],[{"action":"greet","status":"complete","outputs":["text"]}],[["intended",0,["Hi"],[[0,["Hi"],null]],null],["gone",1,[],[],{"survivor":"8"}]]]"#
+            write_produced(&results).unwrap(),
+            r#"[[["note"],[]],[{"action":"greet","status":"complete","outputs":["text"]}],[[0,["Hi"],[[0,["Hi"],null]]],[0,["Hi"],[[0,["Hi"],null]]],[1,[],[]]]]"#
         );
+        assert_eq!(write_states(&results).unwrap(), r#"[["intended",2],["gone",1,{"survivor":"8"}]]"#);
     }
 
     #[test]
     fn an_empty_array_is_an_empty_page() {
-        assert!(read_rows("[]").unwrap().is_empty() && read_results("[]").unwrap().is_empty());
+        assert!(read_rows("[]").unwrap().is_empty() && read_results("[]", "[]").unwrap().is_empty());
     }
 
     #[test]
     fn a_damaged_page_is_told_from_a_good_one() {
         assert!(matches!(read_rows("{"), Err(Unreadable::Json(_))));
         assert!(matches!(read_rows(r#"[[],[["7",0,[],0,[],null]]]"#), Err(Unreadable::Reference)));
+        let of_one = |produced, state| read_results(produced, state);
         assert!(matches!(
-            read_results(r#"[[["a"]],[],[["pending",0,[],[],null]]]"#),
+            of_one(r#"[[["a"]],[],[[0,[],[]]]]"#, r#"[["pending",1]]"#),
             Err(Unreadable::Reference)
         ));
-        assert!(matches!(read_results(r#"[[[]],[],[["lost",0,[],[],null]]]"#), Err(Unreadable::State(_))));
+        assert!(matches!(of_one("[[[]],[],[[0,[],[]]]]", r#"[["lost",1]]"#), Err(Unreadable::State(_))));
+        for n_states in [r#"[]"#, r#"[["pending",2]]"#] {
+            assert!(matches!(of_one("[[[]],[],[[0,[],[]]]]", n_states), Err(Unreadable::Length)));
+        }
     }
 }

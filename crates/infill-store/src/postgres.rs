@@ -180,6 +180,10 @@ impl Store for Postgres {
         work::stale(&self.ordered, only, before, limit).await
     }
 
+    async fn new_runs(&self, limit: u32) -> Result<Vec<RunId>, Error> {
+        work::new_runs(&self.ordered, limit).await
+    }
+
     async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error> {
         work::starved_runs(&self.ordered, limit).await
     }
@@ -194,9 +198,10 @@ impl Store for Postgres {
         batch: BatchNo,
         lease: &Lease,
         take_over: bool,
+        known: Option<u64>,
         now: Timestamp,
     ) -> Result<Leased, Error> {
-        batches::lease(&self.ordered, run, batch, *lease, take_over, now).await
+        batches::lease(&self.ordered, run, batch, *lease, take_over, known, now).await
     }
 
     async fn save_batch(

@@ -178,6 +178,10 @@ impl Store for Sqlite {
         work::stale(&self.connections, only, before, limit).await
     }
 
+    async fn new_runs(&self, limit: u32) -> Result<Vec<RunId>, Error> {
+        work::new_runs(&self.connections, limit).await
+    }
+
     async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error> {
         work::starved_runs(&self.connections, limit).await
     }
@@ -192,9 +196,10 @@ impl Store for Sqlite {
         batch: BatchNo,
         lease: &Lease,
         take_over: bool,
+        known: Option<u64>,
         now: Timestamp,
     ) -> Result<Leased, Error> {
-        batches::lease(&self.connections, run, batch, *lease, take_over, now).await
+        batches::lease(&self.connections, run, batch, *lease, take_over, known, now).await
     }
 
     async fn save_batch(

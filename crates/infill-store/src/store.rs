@@ -96,7 +96,7 @@ pub trait Store: Send + Sync + Debug {
     /// Claims pending units so that at most `window` of the kind are in flight, lowest number first, and returns
     /// those newly claimed together with those the same claimant claimed before and that are still untouched since
     /// (so that a repeat after a crash publishes them again). Leasing or saving a batch touches it, storing a chunk
-    /// touches that. A run that is not there has nothing to claim.
+    /// touches that. A run that is not there has nothing to claim, one that does not write has no batches to.
     async fn claim(
         &self,
         run: RunId,
@@ -127,6 +127,8 @@ pub trait Store: Send + Sync + Debug {
         }
         Ok(())
     }
+    /// Runs that were recorded and not published yet.
+    async fn new_runs(&self, limit: u32) -> Result<Vec<RunId>, Error>;
     /// Runs in [`RunState::Running`] that have pending batches and room in their window, and those in
     /// [`RunState::Canary`] whose canary nobody claimed.
     async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error>;
@@ -137,13 +139,15 @@ pub trait Store: Send + Sync + Debug {
 
     /// Takes the batch for one handler: nobody else gets it until `until`, or until it is saved without keeping the lease. With
     /// `take_over`, a lease that is still running is broken (its holder's delivery came back). The owner itself may
-    /// lease again. A batch can be leased in any state.
+    /// lease again. A batch can be leased in any state. Whoever still has the batch as it was at revision `known` is spared
+    /// its pages when nothing has changed since.
     async fn lease_batch(
         &self,
         run: RunId,
         batch: BatchNo,
         lease: &Lease,
         take_over: bool,
+        known: Option<u64>,
         now: Timestamp,
     ) -> Result<Leased, Error>;
     /// Saves what a handler did, if it still holds the lease. Counts of the batch and the run follow from
@@ -425,6 +429,8 @@ pub struct Lease {
 pub enum Leased {
     /// It is yours.
     Yours(Batch),
+    /// It is yours, and as you know it.
+    AsKnown,
     /// Somebody else has it.
     Busy {
         /// Until when at most.
@@ -442,11 +448,13 @@ pub struct Batch {
     /// How far it is.
     pub state: BatchState,
     /// The source page.
-    pub rows: Vec<Row>,
+    pub rows: Arc<Vec<Row>>,
     /// The result page, one for each row; empty before the first save.
     pub results: Vec<RowResult>,
     /// When the values were read.
     pub pulled_at: Timestamp,
+    /// One more with each change of the results.
+    pub revision: u64,
 }
 
 /// What a handler did to a batch.
@@ -454,6 +462,9 @@ pub struct Batch {
 pub struct BatchSave<'a> {
     /// The result page.
     pub results: &'a [RowResult],
+    /// Whether cells and wanted values are new. Else those that are stored stay, and only what became of the rows is
+    /// saved, which is little.
+    pub has_produced: bool,
     /// How far the batch is now.
     pub state: BatchState,
     /// Keep the lease: the handler goes on.

@@ -69,9 +69,13 @@ pub(crate) fn source_page(run: RunId, text: &str) -> Result<Vec<Row>, Error> {
     page::read_rows(text).map_err(|e| Error::Corrupt { what: "a source page", run, source: e.into() })
 }
 
-/// Reads a result page.
-pub(crate) fn result_page(run: RunId, text: &str) -> Result<Vec<RowResult>, Error> {
-    page::read_results(text).map_err(|e| Error::Corrupt { what: "a result page", run, source: e.into() })
+/// Reads a result page with the states beside it.
+pub(crate) fn result_page(run: RunId, produced: &str, states: &str) -> Result<Vec<RowResult>, Error> {
+    page::read_results(produced, states).map_err(|e| Error::Corrupt {
+        what: "a result page",
+        run,
+        source: e.into(),
+    })
 }
 
 /// A number as databases have them; numbers of ours stay far below the bound.
@@ -230,7 +234,9 @@ pub(crate) struct StoredBatch {
     pub(crate) state: String,
     pub(crate) source: String,
     pub(crate) results: String,
+    pub(crate) states: String,
     pub(crate) pulled_at: Timestamp,
+    pub(crate) revision: i64,
 }
 
 impl StoredBatch {
@@ -238,9 +244,10 @@ impl StoredBatch {
         Ok(Batch {
             no: BatchNo(small(self.no)),
             state: batch_state(run, &self.state)?,
-            rows: source_page(run, &self.source)?,
-            results: result_page(run, &self.results)?,
+            rows: Arc::new(source_page(run, &self.source)?),
+            results: result_page(run, &self.results, &self.states)?,
             pulled_at: self.pulled_at,
+            revision: unsigned(self.revision),
         })
     }
 }

@@ -271,6 +271,13 @@ async fn carry_out(
             go_on(context, message, run.id).await?;
             Ok(Handled::Completed)
         }
+        Verdict::CompleteAt(progress) => {
+            unpark(context, &run).await?;
+            let claimant = claimant(message, &run);
+            // Whether its state is still the same shows when it is to change: every step compares and sets.
+            move_on(context, Run { progress, ..run }, &claimant).await?;
+            Ok(Handled::Completed)
+        }
         Verdict::Retry { at, .. } => {
             context.store.touch(run.id, &message.work, at).await?;
             again(context, &message.again(at, context.clock.now()), at).await?;

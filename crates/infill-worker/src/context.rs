@@ -21,6 +21,7 @@ use infill_telemetry::{Heartbeat, Metrics};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::handed_over::HandedOver;
 use crate::verdict::Failure;
 
 /// Runs whose compiled chain is kept at most; the rest is compiled again when needed.
@@ -83,6 +84,8 @@ pub struct Context {
     pub heartbeat: Heartbeat,
     /// The settings.
     pub settings: Settings,
+    /// Batches between two stages.
+    pub(crate) handed_over: HandedOver,
     chains: Mutex<HashMap<RunId, Arc<CompiledChain>>>,
 }
 
@@ -150,7 +153,17 @@ impl Context {
         heartbeat: Heartbeat,
         settings: Settings,
     ) -> Self {
-        Self { store, broker, connections, metrics, clock, heartbeat, settings, chains: Mutex::default() }
+        Self {
+            store,
+            broker,
+            connections,
+            metrics,
+            clock,
+            heartbeat,
+            settings,
+            handed_over: HandedOver::default(),
+            chains: Mutex::default(),
+        }
     }
 
     /// The run's chain, compiled once per process.

@@ -21,6 +21,7 @@ pub mod unfinished;
 pub mod verdict;
 pub mod verify;
 
+mod handed_over;
 mod letter;
 mod write;
 

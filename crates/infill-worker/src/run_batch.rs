@@ -14,9 +14,10 @@ use infill_model::row::{Cause, RowState};
 use infill_model::{BatchNo, CompiledRun, Outcome, RecordId, Row, RowResult, RunState, Stage, Timestamp};
 use infill_rules::guard::is_stale;
 use infill_rules::intend::intend;
-use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, Run, Saved};
+use infill_store::store::{Batch, BatchSave, BatchState, Lease, Run, Saved};
 
 use crate::context::{CompiledChain, Context};
+use crate::handed_over::lease_batch;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes, rejected};
 use crate::meter::take_calls;
 use crate::verdict::{Failure, Verdict};
@@ -57,10 +58,8 @@ pub async fn run_batch(
     let chain = context.chain(run)?;
     let now = context.clock.now();
     let lease = lease(context, now);
-    let batch = match context.store.lease_batch(run.id, no, &lease, coming.takes_over(), now).await? {
-        Leased::Yours(batch) => batch,
-        Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
-    };
+    let leased = lease_batch(context, run.id, no, &lease, coming.takes_over(), now).await?;
+    let Some(batch) = leased else { return Ok(Verdict::Drop) };
     let done_before = match batch.state {
         BatchState::Settled => Some(Verdict::Complete),
         BatchState::Ran => Some(Verdict::Then(Work::Verify { batch: no })),
@@ -72,20 +71,20 @@ pub async fn run_batch(
         let_go(context, run, &batch, &lease).await?;
         return Ok(verdict);
     }
-    let Batch { rows, results, pulled_at, .. } = batch;
+    let Batch { rows, results, pulled_at, mut revision, .. } = batch;
     let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };
     let before = outcomes(&results);
     // Whoever had it before may have written some of it already.
     let was_begun = results.iter().any(|result| result.state == RowState::Intended);
-    let rows = Arc::new(rows);
-
-    if results.iter().any(|result| result.state == RowState::Pending) {
+    let mut has_produced = results.iter().any(|result| result.state == RowState::Pending);
+    if has_produced {
         results = evaluate(&chain, &rows, results, &compiled, crm.as_ref(), now).await?;
     }
     let has_intent = results.iter().any(|result| result.state == RowState::Intended);
     if has_intent {
         let save = BatchSave {
             results: &results,
+            has_produced,
             state: BatchState::Queued,
             keep_lease: true,
             letters: &[],
@@ -95,6 +94,8 @@ pub async fn run_batch(
         if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::LeaseLost) {
             return Ok(Verdict::Drop);
         }
+        has_produced = false;
+        revision += 1;
     }
 
     let mut writing = Writing {
@@ -114,6 +115,7 @@ pub async fn run_batch(
     let state = state_of(&results);
     let save = BatchSave {
         results: &results,
+        has_produced,
         state,
         keep_lease: false,
         letters: &letters,
@@ -127,8 +129,14 @@ pub async fn run_batch(
     wrote?;
     Ok(match (saved, state) {
         (Saved::LeaseLost, _) => Verdict::Drop,
-        (Saved::Yes(_), BatchState::Ran) => Verdict::Then(Work::Verify { batch: no }),
-        (Saved::Yes(_), BatchState::Pending | BatchState::Queued | BatchState::Settled) => Verdict::Complete,
+        (Saved::Yes(_), BatchState::Ran) => {
+            let batch = Batch { no, state, rows, results, pulled_at, revision: revision + 1 };
+            context.handed_over.keep(run.id, batch);
+            Verdict::Then(Work::Verify { batch: no })
+        }
+        (Saved::Yes(progress), BatchState::Pending | BatchState::Queued | BatchState::Settled) => {
+            Verdict::CompleteAt(progress)
+        }
     })
 }
 
@@ -148,8 +156,15 @@ pub(crate) async fn let_go(
 ) -> Result<(), Failure> {
     let Batch { no, state, results, .. } = batch;
     let now = context.clock.now();
-    let save =
-        BatchSave { results, state: *state, keep_lease: false, letters: &[], calls: take_calls(), now };
+    let save = BatchSave {
+        results,
+        has_produced: false,
+        state: *state,
+        keep_lease: false,
+        letters: &[],
+        calls: take_calls(),
+        now,
+    };
     context.store.save_batch(run.id, *no, lease, &save).await?;
     Ok(())
 }

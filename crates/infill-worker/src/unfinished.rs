@@ -110,7 +110,8 @@ async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> R
 async fn take_over(context: &Context, run: &Run, no: BatchNo) -> Result<Option<(Lease, Batch)>, Failure> {
     let now = context.clock.now();
     let lease = lease(context, now);
-    let Leased::Yours(mut batch) = context.store.lease_batch(run.id, no, &lease, true, now).await? else {
+    let Leased::Yours(mut batch) = context.store.lease_batch(run.id, no, &lease, true, None, now).await?
+    else {
         return Ok(None);
     };
     if batch.state == BatchState::Settled {
@@ -135,6 +136,8 @@ async fn save(
     let is_left = batch.results.iter().any(|result| result.outcome().is_none());
     let save = BatchSave {
         results: &batch.results,
+        // Rows that were never evaluated have no page yet.
+        has_produced: true,
         state: if is_left { BatchState::Pending } else { BatchState::Settled },
         keep_lease: false,
         letters: &letters,

@@ -7,6 +7,7 @@ use infill_model::error::Class;
 use infill_model::message::Work;
 use infill_model::row::Cause;
 use infill_rules::retry::RetryPolicy;
+use infill_store::store::Progress;
 
 /// How long a message waits before it looks again whether a paused connection was mended.
 pub const PAUSED_RECHECK: Duration = Duration::from_secs(30);
@@ -20,6 +21,8 @@ const POSTPONEMENT: Duration = Duration::from_secs(5);
 pub enum Verdict {
     /// Done: see what the run needs next, then acknowledge.
     Complete,
+    /// Done, and the run stands like this: as [`Verdict::Complete`].
+    CompleteAt(Progress),
     /// Done, and this comes next.
     Then(Work),
     /// Somebody else has it, or it was done before.
@@ -60,7 +63,7 @@ impl Verdict {
     #[must_use]
     pub fn unfinished(&self) -> Option<String> {
         match self {
-            Self::Complete | Self::Then(_) | Self::Drop | Self::Postpone { .. } => None,
+            Self::Complete | Self::CompleteAt(_) | Self::Then(_) | Self::Drop | Self::Postpone { .. } => None,
             Self::Wait { why, .. } => Some(why.clone()),
             Self::Retry { cause, .. } | Self::GiveUp { cause } | Self::Stop { cause } => {
                 Some(cause.message.clone())
@@ -73,7 +76,12 @@ impl Verdict {
     pub const fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Retry { cause, .. } | Self::GiveUp { cause } | Self::Stop { cause } => Some(cause),
-            Self::Complete | Self::Then(_) | Self::Drop | Self::Wait { .. } | Self::Postpone { .. } => None,
+            Self::Complete
+            | Self::CompleteAt(_)
+            | Self::Then(_)
+            | Self::Drop
+            | Self::Wait { .. }
+            | Self::Postpone { .. } => None,
         }
     }
 }

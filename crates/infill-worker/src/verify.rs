@@ -8,9 +8,10 @@ use infill_model::message::Work;
 use infill_model::row::{Cause, RowState};
 use infill_model::{BatchNo, Outcome, RecordId, Row, RowResult, RunState};
 use infill_rules::compare::differing;
-use infill_store::store::{Batch, BatchSave, BatchState, Leased, Run, Saved};
+use infill_store::store::{Batch, BatchSave, BatchState, Run, Saved};
 
 use crate::context::Context;
+use crate::handed_over::lease_batch;
 use crate::letter::{newly_settled, outcomes};
 use crate::meter::take_calls;
 use crate::run_batch::{Coming, lease, let_go, state_of};
@@ -31,10 +32,8 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
     context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
     let now = context.clock.now();
     let lease = lease(context, now);
-    let batch = match context.store.lease_batch(run.id, no, &lease, coming.takes_over(), now).await? {
-        Leased::Yours(batch) => batch,
-        Leased::Busy { .. } | Leased::Missing => return Ok(Verdict::Drop),
-    };
+    let leased = lease_batch(context, run.id, no, &lease, coming.takes_over(), now).await?;
+    let Some(batch) = leased else { return Ok(Verdict::Drop) };
     let not_its_turn = match batch.state {
         BatchState::Settled => Some(Verdict::Complete),
         BatchState::Pending if run.state == RunState::Cancelling => Some(Verdict::Complete),
@@ -79,11 +78,18 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
         }
     }
     let state = state_of(&results);
-    let save =
-        BatchSave { results: &results, state, keep_lease: false, letters: &[], calls: take_calls(), now };
-    if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::LeaseLost) {
+    let save = BatchSave {
+        results: &results,
+        has_produced: false,
+        state,
+        keep_lease: false,
+        letters: &[],
+        calls: take_calls(),
+        now,
+    };
+    let Saved::Yes(progress) = context.store.save_batch(run.id, no, &lease, &save).await? else {
         return Ok(Verdict::Drop);
-    }
+    };
     context.metrics.counts_settled(&newly_settled(&before, &results));
     Ok(match wait {
         Some(wait) if state == BatchState::Ran => Verdict::Retry {
@@ -97,7 +103,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
                 at: Some(now),
             },
         },
-        Some(_) | None => Verdict::Complete,
+        Some(_) | None => Verdict::CompleteAt(progress),
     })
 }
 

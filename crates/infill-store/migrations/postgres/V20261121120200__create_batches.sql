@@ -7,6 +7,8 @@ CREATE TABLE batches (
     n_rows      bigint NOT NULL,
     source      text NOT NULL,
     results     text NOT NULL DEFAULT '[]',
+    states      text NOT NULL DEFAULT '[]',
+    revision    bigint NOT NULL DEFAULT 0,
     pulled_at   timestamptz NOT NULL,
     claimed_by  text,
     claimed_at  timestamptz,

@@ -4,6 +4,8 @@ CREATE TABLE batches (
     no          INTEGER NOT NULL,
     state       TEXT NOT NULL DEFAULT 'pending',
     n_rows      INTEGER NOT NULL,
+    states      TEXT NOT NULL DEFAULT '[]',
+    revision    INTEGER NOT NULL DEFAULT 0,
     pulled_at   INTEGER NOT NULL,
     claimed_by  TEXT,
     claimed_at  INTEGER,

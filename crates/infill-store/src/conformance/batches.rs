@@ -2,7 +2,7 @@
 
 use infill_model::outcome::Counts;
 use infill_model::row::RowState;
-use infill_model::{BatchNo, Outcome, RowResult};
+use infill_model::{BatchNo, Outcome, RowResult, RunState};
 
 use super::World;
 use super::values::{at, at_once, count_true, lease, leased, result, save, settled};
@@ -12,7 +12,7 @@ pub(super) async fn a_lease_keeps_others_out_until_it_lapses(world: &World) {
     let run = world.running(1, 1).await;
     let lease_at = async |owner, take_over, second| {
         let lease = Lease { owner, until: at(second + 60) };
-        world.store.lease_batch(run, BatchNo(0), &lease, take_over, at(second)).await.unwrap()
+        world.store.lease_batch(run, BatchNo(0), &lease, take_over, None, at(second)).await.unwrap()
     };
     let Leased::Yours(batch) = lease_at(1, false, 100).await else { panic!("free") };
     assert_eq!((batch.no, batch.state, batch.rows.len()), (BatchNo(0), BatchState::Queued, 2));
@@ -22,14 +22,15 @@ pub(super) async fn a_lease_keeps_others_out_until_it_lapses(world: &World) {
     assert!(matches!(lease_at(2, false, 161).await, Leased::Yours(_)), "lapsed");
     assert!(matches!(lease_at(3, true, 162).await, Leased::Yours(_)), "taken over");
     assert!(matches!(lease_at(2, false, 163).await, Leased::Busy { .. }));
-    let missing = world.store.lease_batch(run, BatchNo(9), &lease(1), true, at(100)).await.unwrap();
+    let missing = world.store.lease_batch(run, BatchNo(9), &lease(1), true, None, at(100)).await.unwrap();
     assert!(matches!(missing, Leased::Missing));
 }
 
 pub(super) async fn of_many_handlers_one_gets_the_lease(world: &World) {
     let run = world.running(1, 1).await;
     let yours = at_once(8, async |n| {
-        let leased = world.store.lease_batch(run, BatchNo(0), &lease(n + 1), false, at(100)).await.unwrap();
+        let leased =
+            world.store.lease_batch(run, BatchNo(0), &lease(n + 1), false, None, at(100)).await.unwrap();
         matches!(leased, Leased::Yours(_))
     });
     assert_eq!(count_true(&yours.await), 1);
@@ -91,7 +92,7 @@ pub(super) async fn a_save_moves_the_counts_by_the_difference(world: &World) {
     let progress = step(&intended, BatchState::Queued, true, 101).await;
     let skipped = Counts { skipped: 1, ..Counts::default() };
     assert_eq!(progress, Progress { counts: skipped, calls: 1, ..started });
-    let busy = store.lease_batch(run, BatchNo(0), &lease(2), false, at(102)).await.unwrap();
+    let busy = store.lease_batch(run, BatchNo(0), &lease(2), false, None, at(102)).await.unwrap();
     assert!(matches!(busy, Leased::Busy { .. }), "the lease was kept");
 
     let confirmed = [result(RowState::Confirmed), result(RowState::Settled(Outcome::Skipped))];
@@ -109,6 +110,47 @@ pub(super) async fn a_save_moves_the_counts_by_the_difference(world: &World) {
     assert_eq!(store.run(run).await.unwrap().unwrap().progress, expected);
 }
 
+pub(super) async fn what_was_produced_stays_when_only_states_are_saved(world: &World) {
+    let store = &world.store;
+    let run = world.running(1, 1).await;
+    let revision = leased(&**store, run, 0, lease(1)).await.revision;
+    let intended = [result(RowState::Intended), result(RowState::Intended)];
+    let first = BatchSave { keep_lease: true, ..save(&intended, BatchState::Queued) };
+    let saved = store.save_batch(run, BatchNo(0), &lease(1), &first).await.unwrap();
+    assert!(matches!(saved, Saved::Yes(_)));
+    let states = [RowState::Confirmed, RowState::Settled(Outcome::Gone)]
+        .map(|state| RowResult { state, ..RowResult::default() });
+    let then = BatchSave { has_produced: false, now: at(111), ..save(&states, BatchState::Ran) };
+    let saved = store.save_batch(run, BatchNo(0), &lease(1), &then).await.unwrap();
+    assert!(matches!(saved, Saved::Yes(_)));
+    let batch = leased(&**store, run, 0, lease(2)).await;
+    assert_eq!(batch.results, [result(RowState::Confirmed), result(RowState::Settled(Outcome::Gone))]);
+    assert_eq!(batch.revision, revision + 2, "one more with each save");
+}
+
+pub(super) async fn who_knows_a_batch_is_spared_its_pages_until_it_changes(world: &World) {
+    let store = &world.store;
+    let run = world.running(1, 1).await;
+    let batch = leased(&**store, run, 0, lease(1)).await;
+    let known = async |owner, known| {
+        store.lease_batch(run, BatchNo(0), &lease(owner), true, Some(known), at(100)).await.unwrap()
+    };
+    let as_known = known(2, batch.revision).await;
+    assert!(matches!(as_known, Leased::AsKnown));
+    let lost = store.save_batch(run, BatchNo(0), &lease(1), &save(&[], BatchState::Queued)).await.unwrap();
+    assert!(matches!(lost, Saved::LeaseLost), "it is leased all the same");
+    let failed = settled(&[Outcome::Verified, Outcome::Failed]);
+    let letters = [super::values::letter("0-1", "x")];
+    let save = BatchSave { letters: &letters, ..save(&failed, BatchState::Settled) };
+    let saved = store.save_batch(run, BatchNo(0), &lease(2), &save).await.unwrap();
+    assert!(matches!(saved, Saved::Yes(_)));
+    let Leased::Yours(saved) = known(3, batch.revision).await else { panic!("it was saved") };
+    let letters = store.letters(&Default::default(), None, 10).await.unwrap();
+    assert!(store.move_run(run, &[RunState::Running], RunState::Completed, None, at(120)).await.unwrap());
+    assert_eq!(store.reopen(run, BatchNo(0), &[letters[0].id], at(121)).await.unwrap(), 1);
+    assert!(matches!(known(4, saved.revision).await, Leased::Yours(_)), "a row was reopened");
+}
+
 pub(super) async fn broken_leases_are_free_at_once(world: &World) {
     let store = &world.store;
     let run = world.running(1, 3).await;
@@ -121,9 +163,9 @@ pub(super) async fn broken_leases_are_free_at_once(world: &World) {
     let results = settled(&[Outcome::Skipped, Outcome::Skipped]);
     let save = save(&results, BatchState::Settled);
     assert!(matches!(store.save_batch(run, BatchNo(0), &lease(1), &save).await.unwrap(), Saved::LeaseLost));
-    let free = store.lease_batch(run, BatchNo(0), &lease(2), false, at(101)).await.unwrap();
+    let free = store.lease_batch(run, BatchNo(0), &lease(2), false, None, at(101)).await.unwrap();
     assert!(matches!(free, Leased::Yours(_)));
-    let held = store.lease_batch(other, BatchNo(0), &lease(2), false, at(101)).await.unwrap();
+    let held = store.lease_batch(other, BatchNo(0), &lease(2), false, None, at(101)).await.unwrap();
     assert!(matches!(held, Leased::Busy { .. }), "another run's");
 }
 

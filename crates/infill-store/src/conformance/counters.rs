@@ -121,7 +121,8 @@ async fn take(store: &dyn Store, run: RunId, step: &Step, model: &mut Model) {
         }
         Step::Lease { batch, owner, take_over } => {
             let lease = Lease { owner, until: at(now + 60) };
-            let leased = store.lease_batch(run, BatchNo(batch), &lease, take_over, at(now)).await.unwrap();
+            let leased =
+                store.lease_batch(run, BatchNo(batch), &lease, take_over, None, at(now)).await.unwrap();
             let expected = model.batch(batch);
             let free = expected
                 .holder
@@ -179,7 +180,15 @@ async fn save(
         (result.outcome() == Some(Outcome::Failed)).then(|| letter(record(no, place).as_str(), "code"))
     };
     let letters: Vec<_> = results.iter().enumerate().filter_map(failed).collect();
-    let save = BatchSave { results: &results, state, keep_lease, letters: &letters, calls: 2, now: at(now) };
+    let save = BatchSave {
+        results: &results,
+        has_produced: true,
+        state,
+        keep_lease,
+        letters: &letters,
+        calls: 2,
+        now: at(now),
+    };
     let lease = Lease { owner, until: at(now + 60) };
     let holds = model.batch(no).holder.is_some_and(|(by, _)| by == owner);
     // Twice, as after an answer that was lost.

@@ -103,5 +103,5 @@ pub(super) async fn any_text_survives_in_a_page(world: &World) {
     assert_eq!(store.chunk(run, ChunkNo(0)).await.unwrap().unwrap().records, records[0]);
     store.store_chunk(run, ChunkNo(0), &[batch], at(3)).await.unwrap();
     let leased = leased(&**store, run, 1, lease(1)).await;
-    assert_eq!((leased.rows, leased.pulled_at), (rows, at(7)));
+    assert_eq!((leased.rows, leased.pulled_at), (rows.into(), at(7)));
 }

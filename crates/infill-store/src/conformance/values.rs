@@ -103,7 +103,7 @@ pub(super) fn lease(owner: u64) -> Lease {
 }
 
 pub(super) fn save(results: &[RowResult], state: BatchState) -> BatchSave<'_> {
-    BatchSave { results, state, keep_lease: false, letters: &[], calls: 1, now: at(110) }
+    BatchSave { results, has_produced: true, state, keep_lease: false, letters: &[], calls: 1, now: at(110) }
 }
 
 impl World {
@@ -121,11 +121,17 @@ impl World {
         run
     }
 
-    /// As [`World::run_with_batches`], running, with every batch claimed.
-    pub(super) async fn running(&self, number: u8, n: u32) -> RunId {
+    /// As [`World::run_with_batches`], running, with nothing claimed.
+    pub(super) async fn starved(&self, number: u8, n: u32) -> RunId {
         let run = self.run_with_batches(number, n).await;
         let from = [RunState::SourceSync];
-        assert!(self.store.move_run(run, &from, RunState::Running, None, at(90)).await.unwrap());
+        assert!(self.store.move_run(run, &from, RunState::Running, None, at(50)).await.unwrap());
+        run
+    }
+
+    /// As [`World::starved`], with every batch claimed.
+    pub(super) async fn running(&self, number: u8, n: u32) -> RunId {
+        let run = self.starved(number, n).await;
         self.store.claim(run, UnitKind::Batch, "planner", n, at(95)).await.unwrap();
         run
     }
@@ -134,7 +140,7 @@ impl World {
     pub(super) async fn settle(&self, run: RunId, batch: u32, outcomes: &[Outcome], letters: &[NewLetter]) {
         let batch = BatchNo(batch);
         let lease = lease(7);
-        let leased = self.store.lease_batch(run, batch, &lease, false, at(100)).await.unwrap();
+        let leased = self.store.lease_batch(run, batch, &lease, false, None, at(100)).await.unwrap();
         assert!(matches!(leased, Leased::Yours(_)), "{leased:?}");
         let results = settled(outcomes);
         let save = BatchSave { letters, ..save(&results, BatchState::Settled) };
@@ -162,8 +168,8 @@ pub(super) fn count_true(answers: &[bool]) -> usize {
 
 /// The batch of a lease that was given.
 pub(super) async fn leased(store: &dyn Store, run: RunId, batch: u32, lease: Lease) -> crate::store::Batch {
-    match store.lease_batch(run, BatchNo(batch), &lease, true, at(100)).await.unwrap() {
+    match store.lease_batch(run, BatchNo(batch), &lease, true, None, at(100)).await.unwrap() {
         Leased::Yours(batch) => batch,
-        other @ (Leased::Busy { .. } | Leased::Missing) => panic!("not leased: {other:?}"),
+        other @ (Leased::AsKnown | Leased::Busy { .. } | Leased::Missing) => panic!("not leased: {other:?}"),
     }
 }

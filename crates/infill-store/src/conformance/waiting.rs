@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::values::{at, lease, result};
 use super::{Engine, World, on_postgres};
-use crate::page::write_results;
+use crate::page::{write_produced, write_states};
 use crate::store::{BatchState, Leased, UnitKind};
 
 /// Does `work`, which must run into what `holder` has changed; lets it go on once it waits. Gives a moment when it
@@ -44,13 +44,17 @@ async fn a_lease_gets_the_pages_saved_while_it_waited() {
     on_postgres(async |world: &World| {
         let run = world.running(1, 1).await;
         let results = [result(RowState::Intended), result(RowState::Settled(Outcome::Skipped))];
-        let page = write_results(&results).unwrap();
-        let holder =
-            holder(world, &format!("UPDATE batches SET state = 'ran', results = '{page}' WHERE no = 0"))
-                .await;
+        let (page, states) = (write_produced(&results).unwrap(), write_states(&results).unwrap());
+        let holder = holder(
+            world,
+            &format!(
+                "UPDATE batches SET state = 'ran', results = '{page}', states = '{states}' WHERE no = 0"
+            ),
+        )
+        .await;
         let store = Arc::clone(&world.store);
         let leased = let_wait(&holder, async move {
-            store.lease_batch(run, BatchNo(0), &lease(1), false, at(100)).await.unwrap()
+            store.lease_batch(run, BatchNo(0), &lease(1), false, None, at(100)).await.unwrap()
         });
         let (_, Leased::Yours(batch)) = leased.await else { panic!("nobody has leased it") };
         assert_eq!((batch.state, batch.results), (BatchState::Ran, results.to_vec()));
@@ -61,7 +65,7 @@ async fn a_lease_gets_the_pages_saved_while_it_waited() {
 #[tokio::test]
 async fn a_claim_counts_what_was_claimed_while_it_waited() {
     on_postgres(async |world: &World| {
-        let run = world.run_with_batches(1, 5).await;
+        let run = world.starved(1, 5).await;
         let sql = "UPDATE run_progress SET batches_queued = 2; \
                    UPDATE batches SET state = 'queued', claimed_by = 'another' WHERE no < 2";
         let holder = holder(world, sql).await;

@@ -25,7 +25,7 @@ const fn verify(no: u32) -> Work {
 
 pub(super) async fn a_claim_fills_the_window_lowest_first(world: &World) {
     let store = &world.store;
-    let run = world.run_with_batches(1, 5).await;
+    let run = world.starved(1, 5).await;
     let claim =
         async |claimant, window| store.claim(run, UnitKind::Batch, claimant, window, at(60)).await.unwrap();
     assert_eq!(claim("a", 2).await, [0, 1]);
@@ -39,7 +39,7 @@ pub(super) async fn a_claim_fills_the_window_lowest_first(world: &World) {
 
 pub(super) async fn a_claimant_is_told_again_what_it_has_not_touched(world: &World) {
     let store = &world.store;
-    let run = world.run_with_batches(1, 4).await;
+    let run = world.starved(1, 4).await;
     let claim = async |window| store.claim(run, UnitKind::Batch, "batch 7", window, at(60)).await.unwrap();
     assert_eq!(claim(2).await, [0, 1]);
     assert_eq!(claim(2).await, [0, 1]);
@@ -63,7 +63,7 @@ pub(super) async fn a_claimant_is_told_again_what_it_has_not_touched(world: &Wor
 
 pub(super) async fn many_claimers_share_nothing_and_stay_within_the_window(world: &World) {
     let store = &world.store;
-    let run = world.run_with_batches(1, 12).await;
+    let run = world.starved(1, 12).await;
     let claims = at_once(8, async |n| {
         store.claim(run, UnitKind::Batch, &format!("worker {n}"), 5, at(60)).await.unwrap()
     })
@@ -159,6 +159,26 @@ pub(super) async fn a_run_left_between_two_steps_is_found_again(world: &World) {
     assert_eq!(world.stale(run, 200).await, [verify(1)]);
     go(RunState::Running, RunState::Cancelling).await;
     assert_eq!(world.stale(run, 200).await, [verify(1)]);
+}
+
+pub(super) async fn batches_are_claimed_while_a_run_writes_and_at_no_other_time(world: &World) {
+    let store = &world.store;
+    let run = world.run_with_batches(1, 3).await;
+    let claim = async |second| store.claim(run, UnitKind::Batch, "one", 2, at(second)).await.unwrap();
+    assert!(claim(80).await.is_empty());
+    store.move_run(run, &[RunState::SourceSync], RunState::Running, None, at(90)).await.unwrap();
+    assert_eq!(claim(91).await, [0, 1]);
+    store.move_run(run, &[RunState::Running], RunState::Cancelling, None, at(92)).await.unwrap();
+    world.settle(run, 0, &[Outcome::Unchanged, Outcome::Unchanged], &[]).await;
+    assert_eq!(claim(120).await, [1], "what it had claimed is its own");
+}
+
+pub(super) async fn new_runs_are_those_never_published(world: &World) {
+    let store = &world.store;
+    let run = world.run_with_batches(1, 1).await;
+    assert_eq!(store.new_runs(10).await.unwrap(), [run]);
+    store.touch(run, &Work::SourceSync { chunk: None }, at(60)).await.unwrap();
+    assert!(store.new_runs(10).await.unwrap().is_empty());
 }
 
 pub(super) async fn a_run_with_pending_batches_and_room_is_starved(world: &World) {

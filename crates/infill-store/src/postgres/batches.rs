@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use super::pool::Pool;
 use super::runs::tally;
 use crate::error::Error;
-use crate::page::write_results;
+use crate::page::{write_produced, write_states};
 use crate::store::{Batch, BatchSave, Lease, Leased, Saved};
 use crate::stored::{self, LetterColumns, StoredBatch, progress_columns, signed};
 
@@ -26,6 +26,7 @@ pub(super) async fn lease(
     batch: BatchNo,
     lease: Lease,
     take_over: bool,
+    known: Option<u64>,
     now: Timestamp,
 ) -> Result<Leased, Error> {
     let operation = "lease a batch";
@@ -33,12 +34,19 @@ pub(super) async fn lease(
     let sql = "UPDATE batches SET lease_owner = $3, lease_until = $4, touched_at = $5 \
                WHERE run_id = $1 AND no = $2 \
                AND ($6 OR lease_until IS NULL OR lease_until <= $5 OR lease_owner = $3) \
-               RETURNING no, state, source, results, pulled_at";
-    let taken = pool
-        .query_opt(operation, sql, &[&id, &no, &lease.owner.cast_signed(), &lease.until, &now, &take_over])
-        .await?;
+               RETURNING revision IS NOT DISTINCT FROM $7, \
+               CASE WHEN revision IS DISTINCT FROM $7 THEN source END AS source, \
+               CASE WHEN revision IS DISTINCT FROM $7 THEN results END AS results, no, state, states, pulled_at, revision";
+    let (owner, known) = (lease.owner.cast_signed(), known.map(signed));
+    let taken =
+        pool.query_opt(operation, sql, &[&id, &no, &owner, &lease.until, &now, &take_over, &known]).await?;
     if let Some(row) = taken {
-        return Ok(Leased::Yours(read(&row).map_err(Pool::unreadable(operation))?.read(run)?));
+        let is_known = row.try_get(0).map_err(Pool::unreadable(operation))?;
+        return Ok(if is_known {
+            Leased::AsKnown
+        } else {
+            Leased::Yours(read(&row).map_err(Pool::unreadable(operation))?.read(run)?)
+        });
     }
     let sql = "SELECT lease_until FROM batches WHERE run_id = $1 AND no = $2";
     let Some(row) = pool.query_opt(operation, sql, &[&id, &no]).await? else {
@@ -54,10 +62,12 @@ pub(super) async fn lease(
 const SAVE: &str = concat!(
     "WITH old AS ( \
          SELECT state, verified, written, unchanged, skipped, held, differs, failed, gone, \
-             CASE WHEN saved_at = $7 AND state = $4 THEN results = $5 ELSE false END AS repeated \
+             CASE WHEN saved_at = $7 AND state = $4 AND states = $20 THEN results = coalesce($5, results) \
+             ELSE false END AS repeated \
          FROM batches WHERE run_id = $1 AND no = $2 AND lease_owner = $3 FOR UPDATE \
      ), saved AS ( \
-         UPDATE batches b SET state = $4, results = $5, touched_at = $7, saved_at = $7, lease_until = $6, \
+         UPDATE batches b SET state = $4, results = coalesce($5, b.results), states = $20, \
+             revision = b.revision + 1, touched_at = $7, saved_at = $7, lease_until = $6, \
              verified = $9, written = $10, unchanged = $11, skipped = $12, held = $13, differs = $14, \
              failed = $15, gone = $16 \
          FROM old WHERE b.run_id = $1 AND b.no = $2 RETURNING old.* \
@@ -91,7 +101,8 @@ pub(super) async fn save(
     lease: Lease,
     save: &BatchSave<'_>,
 ) -> Result<Saved, Error> {
-    let results = write_results(save.results)?;
+    let produced = save.has_produced.then(|| write_produced(save.results)).transpose()?;
+    let states = write_states(save.results)?;
     let until = save.keep_lease.then_some(lease.until);
     let [verified, written, unchanged, skipped, held, differs, failed, gone] = stored::tally(save.results);
     let LetterColumns { records, codes, letters } = LetterColumns::new(save.letters)?;
@@ -105,7 +116,7 @@ pub(super) async fn save(
                 &i64::from(batch.0),
                 &lease.owner.cast_signed(),
                 &save.state.as_str(),
-                &results,
+                &produced,
                 &until,
                 &save.now,
                 &signed(save.calls),
@@ -120,6 +131,7 @@ pub(super) async fn save(
                 &records,
                 &codes,
                 &letters,
+                &states,
             ],
         )
         .await?;
@@ -136,7 +148,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Batch>, Error> {
     let operation = "list batches";
     let after = after.map_or(-1, |no| i64::from(no.0));
-    let sql = "SELECT no, state, source, results, pulled_at FROM batches \
+    let sql = "SELECT source, results, no, state, states, pulled_at, revision FROM batches \
                WHERE run_id = $1 AND no > $2 ORDER BY no LIMIT $3";
     let rows = pool.query(operation, sql, &[&run.as_uuid(), &after, &i64::from(limit)]).await?;
     rows.iter().map(|row| read(row).map_err(Pool::unreadable(operation))?.read(run)).collect()
@@ -144,10 +156,12 @@ pub(super) async fn list(
 
 fn read(row: &Row) -> Result<StoredBatch, tokio_postgres::Error> {
     Ok(StoredBatch {
-        no: row.try_get(0)?,
-        state: row.try_get(1)?,
-        source: row.try_get(2)?,
-        results: row.try_get(3)?,
-        pulled_at: row.try_get(4)?,
+        source: row.try_get("source")?,
+        results: row.try_get("results")?,
+        no: row.try_get("no")?,
+        state: row.try_get("state")?,
+        states: row.try_get("states")?,
+        pulled_at: row.try_get("pulled_at")?,
+        revision: row.try_get("revision")?,
     })
 }

@@ -8,7 +8,7 @@ use infill_model::{BatchNo, RecordId, RowResult, RunId, Timestamp};
 use super::pool::{Pool, Trouble};
 use super::runs::id;
 use crate::error::Error;
-use crate::page::write_results;
+use crate::page::{write_produced, write_states};
 use crate::store::{Letter, LetterFilter};
 use crate::stored::{self, StoredLetter, reopen_rows, result_page, source_page, unsigned};
 
@@ -97,7 +97,7 @@ async fn reopen_in(
     now: Timestamp,
 ) -> Result<u64, Trouble> {
     let (id, no) = (run.as_uuid(), i64::from(batch.0));
-    let pages = "SELECT source, results FROM batches WHERE run_id = $1 AND no = $2 FOR UPDATE";
+    let pages = "SELECT source, results, states FROM batches WHERE run_id = $1 AND no = $2 FOR UPDATE";
     let pages = transaction.query_opt(pages, &[&id, &no]).await?;
     let can_reopen = "SELECT state IN ('completed', 'stopped', 'running') FROM runs WHERE id = $1 FOR UPDATE";
     let can_reopen = transaction.query_opt(can_reopen, &[&id]).await?.ok_or(Error::NoSuchRun(run))?;
@@ -120,7 +120,7 @@ async fn reopen_in(
                         WHERE run_id = $1) = 1 THEN 'canary' ELSE 'running' END WHERE id = $1";
     transaction.execute(move_run, &[&id, &now, &no]).await?;
     let rows = source_page(run, pages.try_get(0)?)?;
-    let mut results = result_page(run, pages.try_get(1)?)?;
+    let mut results = result_page(run, pages.try_get(1)?, pages.try_get(2)?)?;
     let reopened = reopen_rows(&rows, &mut results, &records);
     reopen_batch(transaction, run, batch, &results).await?;
     Ok(reopened)
@@ -139,7 +139,8 @@ async fn reopen_batch(
                ), saved AS ( \
                    UPDATE batches b SET state = 'pending', results = $3, claimed_by = NULL, claimed_at = NULL, \
                        touched_at = NULL, lease_owner = NULL, lease_until = NULL, verified = $4, written = $5, \
-                       unchanged = $6, skipped = $7, held = $8, differs = $9, failed = $10, gone = $11 \
+                       unchanged = $6, skipped = $7, held = $8, differs = $9, failed = $10, gone = $11, \
+                       states = $12, revision = revision + 1 \
                    FROM old WHERE b.run_id = $1 AND b.no = $2 RETURNING old.* \
                ) UPDATE run_progress p SET \
                    batches_queued = p.batches_queued - (s.state = 'queued')::int, \
@@ -156,7 +157,7 @@ async fn reopen_batch(
             &[
                 &run.as_uuid(),
                 &i64::from(batch.0),
-                &write_results(results)?,
+                &write_produced(results)?,
                 &verified,
                 &written,
                 &unchanged,
@@ -165,6 +166,7 @@ async fn reopen_batch(
                 &differs,
                 &failed,
                 &gone,
+                &write_states(results)?,
             ],
         )
         .await?;

@@ -30,7 +30,7 @@ const CLAIM_CHUNKS: &str = "WITH room AS ( \
 /// As for chunks.
 const CLAIM_BATCHES: &str = "WITH room AS ( \
          SELECT greatest($4 - batches_queued - batches_ran, 0) AS n FROM run_progress \
-         WHERE run_id = $1 FOR UPDATE \
+         WHERE run_id = $1 AND EXISTS (SELECT FROM runs WHERE id = $1 AND state IN ('canary', 'running')) FOR UPDATE \
      ), free AS ( \
          SELECT no FROM batches WHERE run_id = $1 AND state = 'pending' \
          ORDER BY no LIMIT coalesce((SELECT n FROM room), 0) FOR UPDATE SKIP LOCKED \
@@ -147,6 +147,13 @@ fn standing(row: &Row) -> Result<Standing, Trouble> {
         touched_at: row.try_get(7)?,
         saved_at: row.try_get(8)?,
     })
+}
+
+pub(super) async fn new_runs(pool: &Pool, limit: u32) -> Result<Vec<RunId>, Error> {
+    let operation = "look for new runs";
+    let sql = "SELECT id FROM runs WHERE ended_at IS NULL AND touched_at IS NULL ORDER BY id LIMIT $1";
+    let rows = pool.query(operation, sql, &[&i64::from(limit)]).await?;
+    rows.iter().map(|row| id(row, 0).map_err(Pool::unreadable(operation))).collect()
 }
 
 pub(super) async fn starved_runs(pool: &Pool, limit: u32) -> Result<Vec<RunId>, Error> {

@@ -7,7 +7,7 @@ use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::tally;
 use crate::commit::Commit;
 use crate::error::Error;
-use crate::page::write_results;
+use crate::page::{write_produced, write_states};
 use crate::store::{Batch, BatchSave, BatchState, Lease, Leased, Saved};
 use crate::stored::{self, LetterColumns, StoredBatch, progress_columns, signed};
 
@@ -28,6 +28,7 @@ pub(super) async fn lease(
     batch: BatchNo,
     lease: Lease,
     take_over: bool,
+    known: Option<u64>,
     now: Timestamp,
 ) -> Result<Leased, Error> {
     connections
@@ -48,6 +49,11 @@ pub(super) async fn lease(
                 )?
                 .execute(key)?;
             if taken > 0 {
+                if let Some(known) = known
+                    && revision(store, run, batch)? == Some(signed(known))
+                {
+                    return Ok(Leased::AsKnown);
+                }
                 let sql = concat!(batch_query!(), " WHERE run_id = ?1 AND no = ?2");
                 let batch = store.prepare_cached(sql)?.query_row(params![run.to_string(), batch.0], read)?;
                 return Ok(Leased::Yours(batch.read(run)?));
@@ -61,10 +67,18 @@ pub(super) async fn lease(
         .await
 }
 
+fn revision(store: &Transaction<'_>, run: RunId, batch: BatchNo) -> rusqlite::Result<Option<i64>> {
+    store
+        .prepare_cached("SELECT revision FROM batches WHERE run_id = ?1 AND no = ?2")?
+        .query_row(params![run.to_string(), batch.0], |row| row.get(0))
+        .optional()
+}
+
 /// What a save changes, ready for the statements.
 struct Change {
     state: BatchState,
-    results: String,
+    produced: Option<String>,
+    states: String,
     outcomes: [i64; 8],
     keep_lease: bool,
     letters: LetterColumns,
@@ -81,7 +95,8 @@ pub(super) async fn save(
 ) -> Result<Saved, Error> {
     let change = Change {
         state: save.state,
-        results: write_results(save.results)?,
+        produced: save.has_produced.then(|| write_produced(save.results)).transpose()?,
+        states: write_states(save.results)?,
         outcomes: stored::tally(save.results),
         keep_lease: save.keep_lease,
         letters: LetterColumns::new(save.letters)?,
@@ -102,27 +117,26 @@ fn save_change(
     change: &Change,
 ) -> Result<Saved, Trouble> {
     let key = run.to_string();
-    let held: Option<Held> = store
+    let held: Option<(Held, bool)> = store
         .prepare_cached(
-            "SELECT id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone \
-             FROM batches WHERE run_id = ?1 AND no = ?2 AND lease_owner = ?3",
+            "SELECT id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone, \
+             states = ?4 FROM batches WHERE run_id = ?1 AND no = ?2 AND lease_owner = ?3",
         )?
-        .query_row(params![key, batch.0, lease.owner.cast_signed()], Held::read)
+        .query_row(params![key, batch.0, lease.owner.cast_signed(), change.states], |row| {
+            Ok((Held::read(row)?, row.get(11)?))
+        })
         .optional()?;
-    let Some(held) = held else { return Ok(Saved::LeaseLost) };
+    let Some((held, stands_alike)) = held else { return Ok(Saved::LeaseLost) };
     let repeated = held.saved_at == Some(change.now)
         && held.state == change.state.as_str()
-        && store
-            .prepare_cached("SELECT page = ?2 FROM result_pages WHERE batch_id = ?1")?
-            .query_row(params![held.id, change.results], |row| row.get(0))
-            .optional()?
-            .unwrap_or(false);
+        && stands_alike
+        && has_produced(store, held.id, change)?;
     let [verified, written, unchanged, skipped, held_back, differs, failed, gone] = change.outcomes;
     store
         .prepare_cached(
             "UPDATE batches SET state = ?2, touched_at = ?3, saved_at = ?3, lease_until = ?4, verified = ?5, \
-             written = ?6, unchanged = ?7, skipped = ?8, held = ?9, differs = ?10, failed = ?11, gone = ?12 \
-             WHERE id = ?1",
+             written = ?6, unchanged = ?7, skipped = ?8, held = ?9, differs = ?10, failed = ?11, gone = ?12, \
+             states = ?13, revision = revision + 1 WHERE id = ?1",
         )?
         .execute(params![
             held.id,
@@ -136,15 +150,18 @@ fn save_change(
             held_back,
             differs,
             failed,
-            gone
+            gone,
+            change.states
         ])?;
     if !repeated {
-        store
-            .prepare_cached(
-                "INSERT INTO result_pages (batch_id, page) VALUES (?1, ?2) \
-                 ON CONFLICT (batch_id) DO UPDATE SET page = excluded.page",
-            )?
-            .execute(params![held.id, change.results])?;
+        if let Some(produced) = &change.produced {
+            store
+                .prepare_cached(
+                    "INSERT INTO result_pages (batch_id, page) VALUES (?1, ?2) \
+                     ON CONFLICT (batch_id) DO UPDATE SET page = excluded.page",
+                )?
+                .execute(params![held.id, produced])?;
+        }
         save_letters(store, &key, batch, change)?;
     }
     let difference = Difference {
@@ -155,6 +172,16 @@ fn save_change(
         saved_at: Some(change.now),
     };
     Ok(Saved::Yes(difference.add(store, &key)?))
+}
+
+/// Whether what a change produced is stored to the letter.
+fn has_produced(store: &Transaction<'_>, batch_id: i64, change: &Change) -> rusqlite::Result<bool> {
+    let Some(produced) = &change.produced else { return Ok(true) };
+    let same = store
+        .prepare_cached("SELECT page = ?2 FROM result_pages WHERE batch_id = ?1")?
+        .query_row(params![batch_id, produced], |row| row.get(0))
+        .optional()?;
+    Ok(same.unwrap_or(false))
 }
 
 /// A batch as its holder left it.
@@ -263,7 +290,7 @@ pub(super) async fn list(
 /// The columns that [`read`] reads.
 macro_rules! batch_query {
     () => {
-        "SELECT no, state, s.page, coalesce(r.page, '[]'), pulled_at FROM batches b \
+        "SELECT no, state, s.page, coalesce(r.page, '[]'), states, pulled_at, revision FROM batches b \
          JOIN source_pages s ON s.batch_id = b.id LEFT JOIN result_pages r ON r.batch_id = b.id"
     };
 }
@@ -275,6 +302,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredBatch> {
         state: row.get(1)?,
         source: row.get(2)?,
         results: row.get(3)?,
-        pulled_at: moment(row.get(4)?),
+        states: row.get(4)?,
+        pulled_at: moment(row.get(5)?),
+        revision: row.get(6)?,
     })
 }

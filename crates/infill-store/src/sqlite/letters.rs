@@ -10,7 +10,7 @@ use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::id;
 use crate::commit::Commit;
 use crate::error::Error;
-use crate::page::write_results;
+use crate::page::{write_produced, write_states};
 use crate::store::{BatchState, Letter, LetterFilter};
 use crate::stored::{self, StoredLetter, reopen_rows, result_page, source_page, unsigned};
 
@@ -176,15 +176,17 @@ fn reopen_batch(
     batch: BatchNo,
     records: &HashSet<RecordId>,
 ) -> Result<u64, Trouble> {
-    let (held, source, results): (Held, String, String) = store
+    let (held, source, produced, states): (Held, String, String, String) = store
         .prepare_cached(
             "SELECT b.id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone, \
-             s.page, coalesce(r.page, '[]') FROM batches b JOIN source_pages s ON s.batch_id = b.id \
+             s.page, coalesce(r.page, '[]'), states FROM batches b JOIN source_pages s ON s.batch_id = b.id \
              LEFT JOIN result_pages r ON r.batch_id = b.id WHERE run_id = ?1 AND no = ?2",
         )?
-        .query_row(params![key, batch.0], |row| Ok((Held::read(row)?, row.get(11)?, row.get(12)?)))?;
+        .query_row(params![key, batch.0], |row| {
+            Ok((Held::read(row)?, row.get(11)?, row.get(12)?, row.get(13)?))
+        })?;
     let rows = source_page(run, &source)?;
-    let mut results = result_page(run, &results)?;
+    let mut results = result_page(run, &produced, &states)?;
     let reopened = reopen_rows(&rows, &mut results, records);
     let outcomes = stored::tally(&results);
     let [verified, written, unchanged, skipped, held_back, differs, failed, gone] = outcomes;
@@ -192,14 +194,24 @@ fn reopen_batch(
         .prepare_cached(
             "UPDATE batches SET state = 'pending', claimed_by = NULL, claimed_at = NULL, touched_at = NULL, \
              lease_owner = NULL, lease_until = NULL, verified = ?2, written = ?3, unchanged = ?4, skipped = ?5, \
-             held = ?6, differs = ?7, failed = ?8, gone = ?9 WHERE id = ?1",
+             held = ?6, differs = ?7, failed = ?8, gone = ?9, states = ?10, revision = revision + 1 \
+             WHERE id = ?1",
         )?
         .execute(params![
-            held.id, verified, written, unchanged, skipped, held_back, differs, failed, gone
+            held.id,
+            verified,
+            written,
+            unchanged,
+            skipped,
+            held_back,
+            differs,
+            failed,
+            gone,
+            write_states(&results)?
         ])?;
     store
         .prepare_cached("UPDATE result_pages SET page = ?2 WHERE batch_id = ?1")?
-        .execute(params![held.id, write_results(&results)?])?;
+        .execute(params![held.id, write_produced(&results)?])?;
     let difference = Difference {
         from: &held.state,
         to: BatchState::Pending.as_str(),

@@ -51,7 +51,8 @@ const CHUNKS: Claim = Claim {
 };
 
 const BATCHES: Claim = Claim {
-    in_flight: "SELECT batches_queued + batches_ran FROM run_progress WHERE run_id = ?1",
+    in_flight: "SELECT batches_queued + batches_ran FROM run_progress JOIN runs ON id = run_id \
+                WHERE run_id = ?1 AND runs.state IN ('canary', 'running')",
     take: "UPDATE batches SET state = 'queued', claimed_by = ?2, claimed_at = ?3, touched_at = NULL \
            WHERE run_id = ?1 AND no IN \
            (SELECT no FROM batches WHERE run_id = ?1 AND state = 'pending' ORDER BY no LIMIT ?4)",
@@ -70,8 +71,7 @@ fn claim_units(
 ) -> Result<Vec<u32>, Trouble> {
     let in_flight: Option<i64> =
         store.prepare_cached(claim.in_flight)?.query_row([run], |row| row.get(0)).optional()?;
-    let Some(in_flight) = in_flight else { return Ok(Vec::new()) };
-    let room = i64::from(window).saturating_sub(in_flight);
+    let room = in_flight.map_or(0, |in_flight| i64::from(window).saturating_sub(in_flight));
     if room > 0 {
         let taken = store.prepare_cached(claim.take)?.execute(params![run, claimant, now, room])?;
         if taken > 0 {
@@ -189,6 +189,18 @@ fn standings(store: &Connection, only: Option<&str>, before: Timestamp) -> Resul
         });
     }
     Ok(found)
+}
+
+pub(super) async fn new_runs(connections: &Connections, limit: u32) -> Result<Vec<RunId>, Error> {
+    connections
+        .read("look for new runs", move |store| {
+            let sql =
+                "SELECT id FROM runs WHERE ended_at IS NULL AND touched_at IS NULL ORDER BY id LIMIT ?1";
+            let mut statement = store.prepare_cached(sql)?;
+            let runs = statement.query_map([limit], |row| id(row, 0))?;
+            Ok(runs.collect::<Result<_, _>>()?)
+        })
+        .await
 }
 
 pub(super) async fn starved_runs(connections: &Connections, limit: u32) -> Result<Vec<RunId>, Error> {
