@@ -23,6 +23,7 @@ mod login;
 mod lost_answers;
 mod messages;
 mod metrics;
+mod only;
 mod plans;
 mod quota;
 mod refusals;

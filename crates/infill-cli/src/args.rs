@@ -107,6 +107,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  infill schedules add plan.yaml\n  infill schedules pause \"Greeting note\""
     )]
     Schedules(schedules::Schedules),
+    /// Forgets which records a plan with `only` has seen; the next run takes them all as new. Says how many and asks first
+    #[command(after_help = "Example:\n  infill forget \"Greeting note\"")]
+    Forget(Forget),
     /// Shows one run: how far it is, what it did, what to type next
     #[command(after_help = RUN_REF_HELP)]
     Show(Show),
@@ -206,6 +209,20 @@ pub(crate) struct Runs {
     /// How the listing is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+/// `infill forget`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Forget {
+    /// The name of the plan
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// On which connection, when the plan has run on several
+    #[arg(long, value_name = "CONNECTION")]
+    pub(crate) connection: Option<ConnectionName>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 /// `infill show`.

@@ -7,6 +7,7 @@ pub(crate) mod connections;
 pub(crate) mod crew;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
+pub(crate) mod forget;
 pub(crate) mod lists;
 pub(crate) mod planner;
 pub(crate) mod properties;

@@ -70,6 +70,7 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
         | Command::Run(_)
         | Command::Runs(_)
         | Command::Schedules(_)
+        | Command::Forget(_)
         | Command::Show(_)
         | Command::Rows(_)
         | Command::Cancel(_)
@@ -93,6 +94,7 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Check(args) => command::check::check(&parts().await?, &args).await,
         Command::Run(args) => command::run::run(&parts().await?, &args).await,
         Command::Runs(args) => command::runs::runs(&parts().await?, &args).await,
+        Command::Forget(args) => command::forget::forget(&parts().await?, &args).await,
         Command::Schedules(args) => command::schedules::schedules(&parts().await?, &args).await,
         Command::Show(args) => command::show::show(&parts().await?, &args).await,
         Command::Rows(args) => command::rows::rows(&parts().await?, &args).await,

@@ -88,7 +88,14 @@ fn phone(value: &str) -> Properties {
 }
 
 fn row(record: &str, value: &str) -> Row {
-    Row { record: record.into(), inputs: phone(value), before: phone(value), gone: None, refused: None }
+    Row {
+        record: record.into(),
+        inputs: phone(value),
+        before: phone(value),
+        gone: None,
+        refused: None,
+        same_as: None,
+    }
 }
 
 /// Row 101 is verified, 102 failed and has an open letter (its values try to drive the terminal), 103 is not begun.
@@ -135,6 +142,7 @@ pub(crate) async fn store_with_rows() -> (Kept, Run) {
         state: BatchState::Settled,
         keep_lease: false,
         letters: &[letter],
+        memory: None,
         calls: 2,
         now: now(),
     };

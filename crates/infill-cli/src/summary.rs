@@ -1,5 +1,6 @@
 //! The end of a run, for a person or for a program: outcomes, calls, time, and what to type next. Goes to stdout.
 
+use infill_model::plan::Only;
 use infill_model::{Outcome, RunState};
 use infill_store::store::{LetterFilter, LetterStatus, Run};
 
@@ -9,11 +10,17 @@ use crate::render::say;
 /// Prints the summary of a run.
 pub(crate) async fn print(parts: &Parts, run: &Run) -> anyhow::Result<()> {
     let counts = &run.progress.counts;
+    let is_of_changed = run.plan.source.only == Some(Only::Changed);
     say!("{} \"{}\" {}", run.id, run.plan.name, run.state);
     for outcome in Outcome::ALL {
         let n_rows = counts.of(outcome);
         if n_rows > 0 {
-            say!("  {outcome:<10} {n_rows:>9}  {}", meaning(outcome));
+            let meaning = if is_of_changed && outcome == Outcome::Skipped {
+                "a condition was not met, or the inputs are what they were"
+            } else {
+                meaning(outcome)
+            };
+            say!("  {outcome:<10} {n_rows:>9}  {meaning}");
         }
     }
     let not_begun = run.progress.rows.saturating_sub(counts.total());
@@ -70,7 +77,8 @@ async fn hints(parts: &Parts, run: &Run) -> anyhow::Result<Vec<String>> {
         && run.state == RunState::Completed
         && counts.all_well()
     {
-        hints.push("these rows went well: infill run PLAN --all runs it on the whole slice".into());
+        let rest = if run.plan.source.only == Some(Only::New) { "rest" } else { "whole slice" };
+        hints.push(format!("these rows went well: infill run PLAN --all runs it on the {rest}"));
     }
     Ok(hints)
 }

@@ -72,6 +72,10 @@ text_id! {
     ConnectionName
 }
 text_id! {
+    /// What the inputs of a row and the recipe of its plan come down to: another input, or another recipe, is another one.
+    Fingerprint
+}
+text_id! {
     /// A CRM's id of a list.
     ListId
 }

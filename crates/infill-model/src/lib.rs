@@ -17,6 +17,7 @@ pub mod property;
 pub mod row;
 pub mod run;
 pub mod schedule;
+pub mod seen;
 pub mod slice;
 pub mod stage;
 pub mod time;
@@ -24,7 +25,10 @@ pub mod value;
 
 pub use cell::{Cell, CellError, CellStatus};
 pub use error::{Class, Fault};
-pub use id::{ActionId, BatchNo, ChunkNo, ConnectionName, ListId, ObjectType, PropertyName, RecordId, RunId};
+pub use id::{
+    ActionId, BatchNo, ChunkNo, ConnectionName, Fingerprint, ListId, ObjectType, PropertyName, RecordId,
+    RunId,
+};
 pub use message::StageMessage;
 pub use outcome::Outcome;
 pub use plan::Plan;

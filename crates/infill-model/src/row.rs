@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::error::Class;
-use crate::id::RecordId;
+use crate::id::{RecordId, RunId};
 use crate::outcome::Outcome;
 use crate::time::Timestamp;
 use crate::value::Properties;
@@ -28,6 +28,10 @@ pub struct Row {
     /// and `before` are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Cause>,
+    /// An earlier run that the row went well in with the same inputs: a plan that takes changed records alone does
+    /// nothing with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<RunId>,
 }
 
 /// What became of a record that is no longer there.

@@ -16,4 +16,5 @@ pub mod quota;
 pub mod retry;
 pub mod sample;
 pub mod schedule;
+pub mod seen;
 pub mod settle;

@@ -9,6 +9,7 @@ mod letters;
 mod opening;
 mod runs;
 mod schedules;
+mod seen;
 mod slice;
 mod supplied;
 mod values;
@@ -170,6 +171,12 @@ on_both_engines! {
         lines_are_listed_in_their_order_the_faulty_last,
         a_record_named_twice_is_kept_once_and_told,
         what_no_run_came_for_is_forgotten_and_nothing_else;
+    seen:
+        what_went_well_is_remembered_and_what_did_not_is_forgotten,
+        a_lost_lease_teaches_nothing,
+        memories_are_apart_and_forgotten_bit_by_bit,
+        runs_at_once_may_learn_of_the_same_records,
+        rows_left_as_they_are_are_counted_once;
     work:
         a_claim_fills_the_window_lowest_first,
         a_claimant_is_told_again_what_it_has_not_touched,

@@ -24,6 +24,7 @@ pub(crate) const SQLITE: &[Step] = steps!["sqlite":
     "V20261121120500__create_logins",
     "V20261121163000__create_supplied",
     "V20261121170000__create_schedules",
+    "V20261121190000__create_seen",
 ];
 
 /// The steps for PostgreSQL.
@@ -36,6 +37,7 @@ pub(crate) const POSTGRES: &[Step] = steps!["postgres":
     "V20261121120500__create_logins",
     "V20261121163000__create_supplied",
     "V20261121170000__create_schedules",
+    "V20261121190000__create_seen",
 ];
 
 /// The table in which applied steps are noted.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! source page: [[[name, …], …], [[record, inputs' names, [value, …], before's names, [value, …], gone], …]]
-//!              a row that is refused has the cause as one more item
+//!              a row that is refused has the cause as one more item, one that is left as it is null and a run as two more
 //! result page: [[[name, …], …], [kind of cell, …],
 //!               [[wanted's names, [value, …], [[kind, [output, …], error], …]], …]]
 //! states:      [[state, how many rows one after another], [state, 1, rest], …]
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use infill_model::row::{Cause, Gone, RowState};
 use infill_model::{
-    ActionId, Cell, CellError, CellStatus, Properties, PropertyName, RecordId, Row, RowResult, Value,
+    ActionId, Cell, CellError, CellStatus, Properties, PropertyName, RecordId, Row, RowResult, RunId, Value,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -44,19 +44,15 @@ pub(crate) fn write_rows(rows: &[Row]) -> Result<String, Error> {
         .map(|row| {
             let (inputs, before) = (names.place(&row.inputs), names.place(&row.before));
             let (input_values, before_values) = (Values(&row.inputs), Values(&row.before));
-            match &row.refused {
-                None => {
-                    WrittenRow::Taken(&row.record, inputs, input_values, before, before_values, &row.gone)
+            let Row { record, gone, refused, same_as, .. } = row;
+            match (refused, same_as) {
+                (None, None) => WrittenRow::Taken(record, inputs, input_values, before, before_values, gone),
+                (Some(cause), None) => {
+                    WrittenRow::Refused(record, inputs, input_values, before, before_values, gone, cause)
                 }
-                Some(cause) => WrittenRow::Refused(
-                    &row.record,
-                    inputs,
-                    input_values,
-                    before,
-                    before_values,
-                    &row.gone,
-                    cause,
-                ),
+                (refused, Some(run)) => {
+                    WrittenRow::Same(record, inputs, input_values, before, before_values, gone, refused, run)
+                }
             }
         })
         .collect();
@@ -67,13 +63,14 @@ pub(crate) fn write_rows(rows: &[Row]) -> Result<String, Error> {
 pub(crate) fn read_rows(text: &str) -> Result<Vec<Row>, Unreadable> {
     let SourcePage(names, rows) = serde_json::from_str(text)?;
     let row =
-        |SourceRow(record, inputs, input_values, before, before_values, gone, refused): SourceRow<'_>| {
+        |SourceRow(record, inputs, input_values, before, before_values, gone, refused, same_as): SourceRow<'_>| {
             Ok(Row {
                 record: RecordId::from(&*record),
                 inputs: properties(&names, inputs, input_values)?,
                 before: properties(&names, before, before_values)?,
                 gone,
                 refused,
+                same_as,
             })
         };
     rows.into_iter().map(row).collect()
@@ -148,6 +145,7 @@ struct SourceRow<'a>(
     Vec<Value>,
     Option<Gone>,
     #[serde(default)] Option<Cause>,
+    #[serde(default)] Option<RunId>,
 );
 
 /// A row as [`SourceRow`] reads it. Few are refused, and the others do without the item.
@@ -156,6 +154,7 @@ struct SourceRow<'a>(
 enum WrittenRow<'a> {
     Taken(&'a RecordId, usize, Values<'a>, usize, Values<'a>, &'a Option<Gone>),
     Refused(&'a RecordId, usize, Values<'a>, usize, Values<'a>, &'a Option<Gone>, &'a Cause),
+    Same(&'a RecordId, usize, Values<'a>, usize, Values<'a>, &'a Option<Gone>, &'a Option<Cause>, &'a RunId),
 }
 
 #[derive(Deserialize)]
@@ -316,8 +315,8 @@ fn read_state(word: &str) -> Result<RowState, Unreadable> {
 
 #[cfg(test)]
 mod tests {
-    use infill_model::Outcome;
     use infill_model::error::Class;
+    use infill_model::{Outcome, Timestamp};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -339,13 +338,15 @@ mod tests {
 
     fn row() -> impl Strategy<Value = Row> {
         let gone = prop::option::of(prop::option::of(".{0,3}".prop_map(RecordId::from)));
-        (".{0,6}", some_properties(), some_properties(), gone, some_cause()).prop_map(
-            |(record, inputs, before, gone, refused)| Row {
+        let same_as = prop::option::of(any::<[u8; 10]>().prop_map(|n| RunId::new(Timestamp::UNIX_EPOCH, n)));
+        (".{0,6}", some_properties(), some_properties(), gone, some_cause(), same_as).prop_map(
+            |(record, inputs, before, gone, refused, same_as)| Row {
                 record: record.into(),
                 inputs,
                 before,
                 gone: gone.map(|survivor| Gone { survivor }),
                 refused,
+                same_as,
             },
         )
     }
@@ -415,6 +416,7 @@ mod tests {
             before: [("note".into(), json!(null))].into(),
             gone: None,
             refused: None,
+            same_as: None,
         };
         let gone = Row { gone: Some(Gone { survivor: None }), ..row("9", json!("")) };
         assert_eq!(

@@ -12,6 +12,7 @@ mod pool;
 mod quotas;
 mod runs;
 mod schedules;
+mod seen;
 mod slice;
 mod supplied;
 mod work;
@@ -19,6 +20,7 @@ mod work;
 use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::row::Cause;
+use infill_model::seen::{MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
     BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
@@ -150,6 +152,18 @@ impl Store for Postgres {
 
     async fn forget_supplied(&self, before: Timestamp) -> Result<u64, Error> {
         supplied::forget(&self.ordered, before).await
+    }
+
+    async fn seen(&self, memory: &MemoryKey, records: &[RecordId]) -> Result<Vec<Seen>, Error> {
+        seen::of_records(&self.ordered, memory, records).await
+    }
+
+    async fn memories(&self, plan_name: &str) -> Result<Vec<(MemoryKey, u64)>, Error> {
+        seen::memories(&self.ordered, plan_name).await
+    }
+
+    async fn forget(&self, memory: &MemoryKey, limit: u32) -> Result<u64, Error> {
+        seen::forget(&self.durable, memory, limit).await
     }
 
     async fn save_compiled(&self, run: RunId, compiled: &CompiledRun) -> Result<(), Error> {

@@ -10,6 +10,7 @@ mod open;
 mod quotas;
 mod runs;
 mod schedules;
+mod seen;
 mod slice;
 mod supplied;
 mod work;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::row::Cause;
+use infill_model::seen::{MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
     BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
@@ -148,6 +150,18 @@ impl Store for Sqlite {
 
     async fn forget_supplied(&self, before: Timestamp) -> Result<u64, Error> {
         supplied::forget(&self.connections, before).await
+    }
+
+    async fn seen(&self, memory: &MemoryKey, records: &[RecordId]) -> Result<Vec<Seen>, Error> {
+        seen::of_records(&self.connections, memory, records).await
+    }
+
+    async fn memories(&self, plan_name: &str) -> Result<Vec<(MemoryKey, u64)>, Error> {
+        seen::memories(&self.connections, plan_name).await
+    }
+
+    async fn forget(&self, memory: &MemoryKey, limit: u32) -> Result<u64, Error> {
+        seen::forget(&self.connections, memory, limit).await
     }
 
     async fn save_compiled(&self, run: RunId, compiled: &CompiledRun) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::outcome::Counts;
 use infill_model::row::Cause;
+use infill_model::seen::{Learnt, MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
     BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, Properties, RecordId, Row, RowResult, RunId,
@@ -86,6 +87,15 @@ pub trait Store: Send + Sync + Debug {
     /// taken in to its end. Says how many lines.
     async fn forget_supplied(&self, before: Timestamp) -> Result<u64, Error>;
 
+    // What is remembered from run to run.
+
+    /// What a memory has of these records, in no order.
+    async fn seen(&self, memory: &MemoryKey, records: &[RecordId]) -> Result<Vec<Seen>, Error>;
+    /// The memories of plans of this name that hold something, in order, with the number of their records.
+    async fn memories(&self, plan_name: &str) -> Result<Vec<(MemoryKey, u64)>, Error>;
+    /// Forgets some records of a memory, `limit` at most; says how many. 0 when there are none left.
+    async fn forget(&self, memory: &MemoryKey, limit: u32) -> Result<u64, Error>;
+
     // The chain.
 
     /// Keeps the immutable result of `configure-chain`; the first one stays.
@@ -151,7 +161,7 @@ pub trait Store: Send + Sync + Debug {
         now: Timestamp,
     ) -> Result<Leased, Error>;
     /// Saves what a handler did, if it still holds the lease. Counts of the batch and the run follow from
-    /// `save.results`, dead letters are recorded with it, all at once. A holder that let go, or whose time ran out, still
+    /// `save.results`, dead letters are recorded and records remembered with it, all at once. A holder that let go, or whose time ran out, still
     /// holds it in this sense until somebody else leases the batch; so the same save again, after a lost answer, is
     /// answered the same and counts once.
     async fn save_batch(
@@ -319,6 +329,9 @@ pub struct Listing {
     /// The last id frozen: listings ascend, so an id that does not come after it is a duplicate.
     #[serde(default)]
     pub last: Option<RecordId>,
+    /// Ids that an earlier run of the plan has seen, and that are left out.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// One step of the listing.
@@ -365,6 +378,8 @@ pub struct Progress {
     pub listed: bool,
     /// Rows stored.
     pub rows: u64,
+    /// Those of them that are left as they are: their inputs are what they were when an earlier run went well.
+    pub same: u64,
     /// Batches stored.
     pub batches: u32,
     /// Batches written, or passed through the run stage.
@@ -471,6 +486,8 @@ pub struct BatchSave<'a> {
     pub keep_lease: bool,
     /// New dead letters.
     pub letters: &'a [NewLetter],
+    /// What the plan remembers of these rows, when it does: another save of the same changes nothing.
+    pub memory: Option<&'a (MemoryKey, Learnt)>,
     /// CRM calls spent since the last save.
     pub calls: u64,
     /// When.

@@ -4,22 +4,25 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use infill_model::outcome::Counts;
+use infill_model::seen::Learnt;
 use infill_model::slice::Supplied;
 use infill_model::{
-    BatchNo, CompiledRun, Outcome, Plan, RecordId, Row, RowResult, RunId, RunState, Timestamp,
+    BatchNo, CompiledRun, Fingerprint, Outcome, Plan, RecordId, Row, RowResult, RunId, RunState, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::page;
-use crate::store::{Batch, BatchState, Letter, LetterStatus, Listing, NewLetter, Parked, Progress, Run};
+use crate::store::{
+    Batch, BatchState, Letter, LetterStatus, Listing, NewBatch, NewLetter, Parked, Progress, Run,
+};
 
 /// The columns of [`Tally`] and the two beside it, in the order both engines read them.
 macro_rules! progress_columns {
     () => {
         "ids, chunks, chunks_read, listed, n_rows, batches, batches_queued, batches_ran, batches_settled, \
-         verified, written, unchanged, skipped, held, differs, failed, gone, calls"
+         verified, written, unchanged, skipped, held, differs, failed, gone, calls, n_same"
     };
 }
 pub(crate) use progress_columns;
@@ -140,6 +143,7 @@ pub(crate) struct Tally {
     pub(crate) settled: i64,
     pub(crate) outcomes: [i64; 8],
     pub(crate) calls: i64,
+    pub(crate) same: i64,
 }
 
 impl From<Tally> for Progress {
@@ -150,6 +154,7 @@ impl From<Tally> for Progress {
             chunks_read: small(tally.chunks_read),
             listed: tally.listed,
             rows: unsigned(tally.rows),
+            same: unsigned(tally.same),
             batches: small(tally.batches),
             batches_ran: small(tally.ran.saturating_add(tally.settled)),
             batches_settled: small(tally.settled),
@@ -320,6 +325,35 @@ impl LetterColumns {
         }
         Ok(columns)
     }
+}
+
+/// What is remembered of records as columns, in the order of the records: two saves at once that change the same ones then wait for
+/// one another rather than each for what the other holds.
+#[derive(Clone, Default)]
+pub(crate) struct MemoryColumns {
+    pub(crate) records: Vec<String>,
+    pub(crate) fingerprints: Vec<String>,
+    pub(crate) dropped: Vec<String>,
+}
+
+impl MemoryColumns {
+    pub(crate) fn new(learnt: &Learnt) -> Self {
+        let by_record: BTreeMap<&RecordId, &Fingerprint> =
+            learnt.kept.iter().map(|(record, fingerprint)| (record, fingerprint)).collect();
+        let mut dropped: Vec<String> = learnt.dropped.iter().map(ToString::to_string).collect();
+        dropped.sort_unstable();
+        Self {
+            records: by_record.keys().map(ToString::to_string).collect(),
+            fingerprints: by_record.values().map(ToString::to_string).collect(),
+            dropped,
+        }
+    }
+}
+
+/// Rows that are left as they are.
+pub(crate) fn n_same(batches: &[NewBatch]) -> i64 {
+    let rows = batches.iter().flat_map(|batch| &batch.rows);
+    i64::try_from(rows.filter(|row| row.same_as.is_some()).count()).unwrap_or(i64::MAX)
 }
 
 /// Adds a warning to the stored ones; `None` when it is there already.

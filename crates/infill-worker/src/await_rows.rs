@@ -7,6 +7,7 @@ use infill_model::{Class, RunState};
 use infill_store::store::Run;
 
 use crate::context::Context;
+use crate::seen::{told, told_empty};
 use crate::source_sync::most;
 use crate::verdict::{Failure, Verdict};
 
@@ -27,16 +28,12 @@ pub async fn await_rows(context: &Context, run: &Run, attempt: u32) -> Result<Ve
     let now = context.clock.now();
     let arrived = run.listing.ids;
     let expected = expected(context, run).await?;
-    if arrived == 0 && expected.is_none_or(|size| size == 0) {
-        context.store.warn_run(run.id, "the slice holds no record, so there was nothing to do").await?;
-        context.store.move_run(run.id, &[RunState::AwaitRows], RunState::Empty, None, now).await?;
-        return Ok(Verdict::Drop);
-    }
     if let Some(size) = expected
         && size > arrived
     {
+        let records = if run.listing.left_out > 0 { "new records" } else { "records" };
         if attempt < LOOKS {
-            let message = format!("the CRM says {size} records, {arrived} arrived");
+            let message = format!("the CRM says {size} {records}, {arrived} arrived");
             let cause = Cause {
                 class: Class::Transient,
                 code: "rows_missing".into(),
@@ -48,8 +45,16 @@ pub async fn await_rows(context: &Context, run: &Run, attempt: u32) -> Result<Ve
             return Ok(Verdict::Retry { at: now.saturating_add(BETWEEN_LOOKS).unwrap_or(now), cause });
         }
         let text = format!(
-            "the CRM says the slice holds {size} records, {arrived} arrived; this run covers the {arrived} that arrived"
+            "the CRM says the slice holds {size} {records}, {arrived} arrived; this run covers the {arrived} that arrived"
         );
+        context.store.warn_run(run.id, &text).await?;
+    }
+    if arrived == 0 {
+        context.store.warn_run(run.id, &told_empty(run)).await?;
+        context.store.move_run(run.id, &[RunState::AwaitRows], RunState::Empty, None, now).await?;
+        return Ok(Verdict::Drop);
+    }
+    if let Some(text) = told(run) {
         context.store.warn_run(run.id, &text).await?;
     }
     context.store.move_run(run.id, &[RunState::AwaitRows], RunState::ConfigureChain, None, now).await?;
@@ -62,7 +67,10 @@ async fn expected(context: &Context, run: &Run) -> Result<Option<u64>, Failure> 
         // The file was taken in before the run began: what was listed is what there is.
         return Ok(None);
     }
-    let under_cap = |size: u64| most(run).map_or(size, |most| size.min(most));
+    let under_cap = |size: u64| {
+        let size = size.saturating_sub(run.listing.left_out);
+        most(run).map_or(size, |most| size.min(most))
+    };
     let known = run.slice.as_ref().and_then(|slice| slice.size).map(under_cap);
     if known.is_none_or(|size| size <= run.listing.ids) {
         return Ok(known);

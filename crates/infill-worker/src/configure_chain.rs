@@ -42,7 +42,7 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
     })?;
     let limits = crm.limits();
     let forecast = forecast(&Known {
-        rows: run.progress.rows,
+        rows: run.progress.rows.saturating_sub(run.progress.same),
         canary: plan.canary.into(),
         write_batch: limits.write_batch.into(),
         write_call: limits.write_call.into(),

@@ -67,7 +67,14 @@ mod tests {
     use super::*;
 
     fn batch(no: u32, n_rows: usize) -> Batch {
-        let row = Row { record: "1".into(), inputs: [].into(), before: [].into(), gone: None, refused: None };
+        let row = Row {
+            record: "1".into(),
+            inputs: [].into(),
+            before: [].into(),
+            gone: None,
+            refused: None,
+            same_as: None,
+        };
         Batch {
             no: BatchNo(no),
             state: BatchState::Ran,

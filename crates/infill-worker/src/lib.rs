@@ -23,6 +23,7 @@ pub mod verify;
 
 mod handed_over;
 mod letter;
+mod seen;
 mod write;
 
 pub use consume::Worker;

@@ -20,6 +20,7 @@ use crate::context::{CompiledChain, Context};
 use crate::handed_over::lease_batch;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes, rejected};
 use crate::meter::take_calls;
+use crate::seen::{learnt, leave};
 use crate::verdict::{Failure, Verdict};
 use crate::write::{Writing, positions, settle_gone};
 
@@ -88,6 +89,7 @@ pub async fn run_batch(
             state: BatchState::Queued,
             keep_lease: true,
             letters: &[],
+            memory: None,
             calls: take_calls(),
             now,
         };
@@ -112,6 +114,7 @@ pub async fn run_batch(
 
     let letters = new_letters(Stage::Run, &rows, &before, &results);
     announce(context, run.id, &letters).await?;
+    let memory = learnt(run, &rows, &results);
     let state = state_of(&results);
     let save = BatchSave {
         results: &results,
@@ -119,6 +122,7 @@ pub async fn run_batch(
         state,
         keep_lease: false,
         letters: &letters,
+        memory: memory.as_ref(),
         calls: take_calls(),
         now: context.clock.now(),
     };
@@ -162,6 +166,7 @@ pub(crate) async fn let_go(
         state: *state,
         keep_lease: false,
         letters: &[],
+        memory: None,
         calls: take_calls(),
         now,
     };
@@ -206,8 +211,13 @@ async fn evaluate(
     now: Timestamp,
 ) -> Result<Vec<RowResult>, Failure> {
     for (row, result) in rows.iter().zip(&mut results) {
-        if let (RowState::Pending, Some(cause)) = (result.state, &row.refused) {
+        if result.state != RowState::Pending {
+            continue;
+        }
+        if let Some(cause) = &row.refused {
             fail(result, Cause { at: Some(now), ..cause.clone() });
+        } else if let Some(run) = row.same_as {
+            leave(result, run, now);
         }
     }
     let pending = positions(&results, |result| result.state == RowState::Pending);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 use infill_crm::{Crm, Cursor, IdPage, Record};
 use infill_model::message::Work;
+use infill_model::plan::Only;
 use infill_model::row::Gone;
 use infill_model::slice::{Readiness, ResolvedSlice, Supplied, Supply};
 use infill_model::{BatchNo, ChunkNo, Properties, PropertyName, RecordId, Row};
@@ -17,8 +18,8 @@ use infill_rules::sample;
 use infill_store::store::{Listing, ListingStep, NewBatch, Run};
 
 use crate::context::Context;
-use crate::supplied;
 use crate::verdict::{Failure, Verdict};
+use crate::{seen, supplied};
 
 /// Pages listed per message; then the message goes round, so that a long listing shares the worker.
 const PAGES_PER_MESSAGE: usize = 20;
@@ -29,12 +30,14 @@ const READS_AT_ONCE: usize = 4;
 /// How long until a list that is still processing is asked about again.
 const PROCESSING_RECHECK: Duration = Duration::from_secs(10);
 
-/// How a run is cut, by its plan and its CRM.
+/// How a run is cut, by its plan, its CRM, and how far its listing is.
 #[must_use]
-pub fn cut(run: &Run, crm: &dyn Crm) -> Cut {
+pub fn cut(run: &Run, listing: &Listing, crm: &dyn Crm) -> Cut {
     let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    // Lines of a file that cannot be used say nothing about the plan: they are no part of the canary.
-    let most = supplied::supply(run).map_or(usize::MAX, |supply| size_of(supply.n_sound));
+    // Lines of a file that cannot be used say nothing about the plan: they are no part of the canary. They come last, so the
+    // number of lines left out is known for good before the first of them could be.
+    let n_sound = |supply: Supply| supply.n_sound.saturating_sub(listing.left_out);
+    let most = supplied::supply(run).map_or(usize::MAX, |supply| size_of(n_sound(supply)));
     Cut { canary: size(run.plan.canary).min(most), write_batch: size(crm.limits().write_batch) }
 }
 
@@ -64,12 +67,15 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
         Ok(slice) => slice,
         Err(verdict) => return Ok(verdict),
     };
-    let cut = cut(run, crm.as_ref());
     let mut listing = run.listing.clone();
-    // Where the CRM tells the size, whoever started the run knows already what a cap cuts off.
-    let is_size_untold = slice.size.is_none() && run.plan.source.sample.is_none();
+    // Where the CRM tells the size, whoever started the run knows already what a cap cuts off; but not how many are new.
+    let is_size_told = slice.size.is_some() && run.plan.source.only != Some(Only::New);
+    let is_size_untold = !is_size_told && run.plan.source.sample.is_none();
     for _ in 0..PAGES_PER_MESSAGE {
-        let page = next_page(context, run, crm.as_ref(), &slice, &listing).await?;
+        let mut page = next_page(context, run, crm.as_ref(), &slice, &listing).await?;
+        let n_left_out = leave_out_seen(context, run, &mut page).await?;
+        listing.left_out = listing.left_out.saturating_add(n_left_out);
+        let cut = cut(run, &listing, crm.as_ref());
         if let Some(cap) = run.cap
             && is_size_untold
             && cuts(cap, &listing, &page)
@@ -119,6 +125,13 @@ async fn next_page(
         context.store.warn_run(run.id, &text).await?;
     }
     Ok(fresh)
+}
+
+/// Drops ids that an earlier run has seen, if the plan takes new ones alone; says how many.
+async fn leave_out_seen(context: &Context, run: &Run, page: &mut Fresh) -> Result<u64, Failure> {
+    let seen = seen::left_out(context, run, &page.records).await?;
+    page.records.retain(|id| !seen.contains(id));
+    Ok(seen.len().try_into().unwrap_or(u64::MAX))
 }
 
 /// Who claims after a step of the listing that ended with so many chunks.
@@ -193,7 +206,7 @@ fn take_page(listing: &Listing, page: Fresh, cap: Option<u64>, cut: Cut) -> List
     let (chunks, tail) = cut.chunks(tail, listing.chunks, done);
     let n_chunks = listing.chunks.saturating_add(chunks.len().try_into().unwrap_or(u32::MAX));
     let cursor = if done { None } else { next.map(|cursor| cursor.0) };
-    let to = Listing { cursor, done, ids, chunks: n_chunks, tail, last };
+    let to = Listing { cursor, done, ids, chunks: n_chunks, tail, last, left_out: listing.left_out };
     ListingStep { from: (listing.ids, listing.chunks), to, chunks }
 }
 
@@ -201,17 +214,19 @@ fn take_page(listing: &Listing, page: Fresh, cap: Option<u64>, cut: Cut) -> List
 /// counts the ids it saw, so that every step starts from a place of its own; then it counts the sample.
 fn draw_page(listing: &Listing, page: Fresh, seed: &str, size: usize, cut: Cut) -> ListingStep {
     let Fresh { records, next, last } = page;
+    let left_out = listing.left_out;
     let seen = listing.ids.saturating_add(records.len().try_into().unwrap_or(u64::MAX));
     let from = (listing.ids, listing.chunks);
     let drawn = sample::draw(seed, size, listing.tail.clone(), records);
     if let Some(Cursor(cursor)) = next {
-        let to = Listing { cursor: Some(cursor), ids: seen, tail: drawn, last, ..Listing::default() };
+        let to =
+            Listing { cursor: Some(cursor), ids: seen, tail: drawn, last, left_out, ..Listing::default() };
         return ListingStep { from, to, chunks: Vec::new() };
     }
     let ids = drawn.len().try_into().unwrap_or(u64::MAX);
     let (chunks, tail) = cut.chunks(drawn, 0, true);
     let n_chunks = chunks.len().try_into().unwrap_or(u32::MAX);
-    let to = Listing { cursor: None, done: true, ids, chunks: n_chunks, tail, last };
+    let to = Listing { cursor: None, done: true, ids, chunks: n_chunks, tail, last, left_out };
     ListingStep { from, to, chunks }
 }
 
@@ -265,7 +280,8 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
             }
         })
         .collect();
-    let batches: Vec<NewBatch> = cut(run, crm.as_ref())
+    let rows = seen::mark_same(context, run, rows).await?;
+    let batches: Vec<NewBatch> = cut(run, &run.listing, crm.as_ref())
         .batches(no.0, rows)
         .into_iter()
         .map(|(no, rows)| NewBatch { no: BatchNo(no), rows, pulled_at })
@@ -285,7 +301,8 @@ fn properties(run: &Run) -> Vec<PropertyName> {
 
 /// A row of which nothing is known.
 fn empty_row(record: RecordId) -> Row {
-    Row { record, inputs: Properties::new(), before: Properties::new(), gone: None, refused: None }
+    let (inputs, before) = (Properties::new(), Properties::new());
+    Row { record, inputs, before, gone: None, refused: None, same_as: None }
 }
 
 fn row(run: &Run, record: Record, mut supplied: Properties) -> Row {
@@ -306,7 +323,7 @@ fn row(run: &Run, record: Record, mut supplied: Properties) -> Row {
             (name.clone(), value.unwrap_or_default())
         })
         .collect();
-    Row { record: id, inputs, before, gone: None, refused: None }
+    Row { record: id, inputs, before, gone: None, refused: None, same_as: None }
 }
 
 #[cfg(test)]

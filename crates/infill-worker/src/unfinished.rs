@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes};
 use crate::meter::take_calls;
 use crate::run_batch::{lease, let_go};
+use crate::seen::learnt;
 use crate::verdict::Failure;
 use crate::write::{Looked, positions, read_targets, settle_gone};
 
@@ -133,6 +134,7 @@ async fn save(
 ) -> Result<(), Failure> {
     let letters = new_letters(stage, &batch.rows, before, &batch.results);
     announce(context, run.id, &letters).await?;
+    let memory = learnt(run, &batch.rows, &batch.results);
     let is_left = batch.results.iter().any(|result| result.outcome().is_none());
     let save = BatchSave {
         results: &batch.results,
@@ -141,6 +143,7 @@ async fn save(
         state: if is_left { BatchState::Pending } else { BatchState::Settled },
         keep_lease: false,
         letters: &letters,
+        memory: memory.as_ref(),
         calls: take_calls(),
         now: context.clock.now(),
     };

@@ -15,6 +15,7 @@ use crate::handed_over::lease_batch;
 use crate::letter::{newly_settled, outcomes};
 use crate::meter::take_calls;
 use crate::run_batch::{Coming, lease, let_go, state_of};
+use crate::seen::learnt;
 use crate::verdict::{Failure, Verdict};
 use crate::write::{Looked, last_change, positions, read_targets, settle_gone};
 
@@ -78,12 +79,14 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
         }
     }
     let state = state_of(&results);
+    let memory = learnt(run, &rows, &results);
     let save = BatchSave {
         results: &results,
         has_produced: false,
         state,
         keep_lease: false,
         letters: &[],
+        memory: memory.as_ref(),
         calls: take_calls(),
         now,
     };

@@ -3,12 +3,14 @@
 
 pub(crate) mod account;
 pub(crate) mod failure;
+pub(crate) mod only;
 pub(crate) mod slice;
 pub(crate) mod writeback;
 
 use infill_model::{Outcome, RunState};
 use infill_store::store::RunFilter;
 
+use super::trouble::Call;
 use super::{Tenant, Trouble};
 use crate::world::{Ended, Pair, Setting, World};
 
@@ -38,6 +40,11 @@ macro_rules! every_case {
             slice::a_cap_is_kept,
             slice::an_empty_slice_is_said_aloud,
             slice::a_record_deleted_between_pull_and_write_is_gone,
+            only::new_records_alone_are_pulled_and_worked_on,
+            only::a_cap_counts_new_records_and_the_next_run_goes_on_from_there,
+            only::changed_records_alone_are_evaluated_and_written,
+            only::a_row_that_failed_comes_again,
+            only::a_process_killed_after_a_write_leaves_nothing_new_behind,
             failure::a_bad_row_fails_alone,
             failure::a_canary_that_fails_stops_the_rest,
             failure::a_gateways_error_is_tried_again,
@@ -114,6 +121,12 @@ impl<T: Tenant> World<T> {
         self.control.recipe().plan(more)
     }
 
+    /// The plan of most cases, with more said of which records it takes.
+    fn greeting_taking(&self, more: &str) -> String {
+        let everybody = self.control.recipe().everybody;
+        self.greeting("").replace(everybody, &everybody.replace(" }", &format!("{more} }}")))
+    }
+
     /// The id of the record at this place.
     fn nth(&self, place: usize) -> String {
         self.control.records().swap_remove(place)
@@ -173,6 +186,21 @@ impl<T: Tenant> World<T> {
         assert!(runs.is_empty(), "a run was recorded of\n{plan}");
         assert!(self.control.writes().is_empty(), "something was written by\n{plan}");
     }
+}
+
+/// Kills whoever works on the plan of most cases, with this said of which records it takes, while this call is not answered; somebody else goes on.
+async fn killed_while<T: Tenant>(pair: Pair, only: &str, call: Call, state: RunState) -> World<T> {
+    let mut world = Setting { workers: 0, ..with_records::<T>(pair, N_ROWS) }.start().await;
+    let run = world.record(&world.greeting_taking(only), &["--all"]).await;
+    world.meet(&[Trouble::Unanswered(call)]);
+    let killed = world.take_up();
+    world.until_struck("the call is not answered").await;
+    assert_eq!(world.find(run).await.state, state, "{call:?}");
+    world.kill(killed).await;
+    world.set_faults("");
+    world.take_up();
+    world.until_whole(run, N_ROWS as u64).await;
+    world
 }
 
 /// One row ended so, the others of the usual ones are verified, and the command's exit code says that not all went well.

@@ -29,6 +29,8 @@ fn what_the_help_shows_can_be_typed() {
         "infill show 018bcfe5-6800-7707-8707-070707070707",
         "infill rows 0707 --outcome failed --outcome held --format csv",
         "infill cancel latest",
+        "infill forget note",
+        "infill forget note --connection main-hubspot --yes",
         "infill dead-letters list --run latest --code INVALID_OPTION --status all --format json",
         "infill dead-letters show 17",
         "infill dead-letters retry 17 18",

@@ -1,7 +1,7 @@
 //! `infill check`: everything that can be said about a plan without touching a row.
 
 use crate::args;
-use crate::command::run::{look, open_ids, read_plan, report};
+use crate::command::run::{look, open_ids, read_plan, report, report_memory};
 use crate::compose::Parts;
 use crate::exit::Exit;
 use crate::render::say;
@@ -15,6 +15,7 @@ pub(crate) async fn check(parts: &Parts, args: &args::Check) -> anyhow::Result<E
     match args.format {
         args::Format::Table => {
             report(parts, &plan, &found, cap);
+            report_memory(parts, &plan).await?;
             say!("{}: no fault found", args.plan.display());
         }
         args::Format::Json => {

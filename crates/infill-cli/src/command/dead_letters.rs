@@ -152,7 +152,7 @@ async fn act(parts: &Parts, args: &args::LettersSelected, act: Act) -> anyhow::R
         writeln!(out, "no open dead letter is meant; nothing to {}", act.as_str()).context("print")?;
         return Ok(Exit::Well);
     }
-    if !args.yes && !agreed(act, n_letters)? {
+    if !args.yes && !agreed(&question(act, n_letters))? {
         writeln!(out, "nothing was done").context("print")?;
         return Ok(Exit::Well);
     }
@@ -192,9 +192,8 @@ fn filters(ids: &[i64], run: Option<RunId>, code: Option<&str>) -> Vec<LetterFil
     ids.into_iter().map(|id| LetterFilter { id: Some(id), ..open.clone() }).collect()
 }
 
-/// Says how many, and asks. Where nobody can answer, says so and how to go on without asking.
-fn agreed(act: Act, n_letters: u64) -> anyhow::Result<bool> {
-    let what = question(act, n_letters);
+/// Says what is about to be done, and asks. Where nobody can answer, says so and how to go on without asking.
+pub(crate) fn agreed(what: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         return Err(Usage(format!("{what}; nobody is there to agree: add --yes")).into());
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use infill_model::error::{Fault, FaultCode};
-use infill_model::plan::parse;
+use infill_model::plan::{Only, parse};
+use infill_model::seen::MemoryKey;
 use infill_model::slice::ResolvedSlice;
 use infill_model::{Plan, RunId, Timestamp};
 use infill_planner::start::{Asked, cap, start};
@@ -74,7 +75,9 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
     let has_verified = parts.store.has_verified(&plan.name, &plan.connection).await?;
     let (cap, is_first) = cap(plan.source.most(), asked, has_verified);
     report(parts, &plan, &found, cap);
+    report_memory(parts, &plan).await?;
     notes.iter().for_each(|note| eprintln!("  warning: {note}"));
+    let takes_new = plan.source.only == Some(Only::New);
     if is_first {
         eprintln!(
             "  this plan has never verified a row on {}: it runs on {} rows; --all runs it on all of them",
@@ -85,9 +88,11 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
         && cap < size
         && plan.source.sample == Some(cap)
     {
-        eprintln!("  sample      {cap} of {size} records, the same ones each time");
+        let which = if takes_new { "those that are new" } else { "the same ones each time" };
+        eprintln!("  sample      {cap} of {size} records, {which}");
     } else if let (Some(cap), Some(size)) = (cap, found.slice.size)
         && cap < size
+        && !takes_new
     {
         eprintln!("  warning: capped at {cap} of {size} records; the other {} are not touched", size - cap);
     }
@@ -235,6 +240,28 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
             "  warning: today's {unit} may not suffice; then the run waits for the account's midnight and goes on"
         );
     }
+}
+
+/// Prints what a plan with `only` has seen.
+pub(crate) async fn report_memory(parts: &Parts, plan: &Plan) -> anyhow::Result<()> {
+    let Some(only) = plan.source.only else { return Ok(()) };
+    let key = MemoryKey::of(plan);
+    let memories = parts.store.memories(&plan.name).await?;
+    let n_seen = memories.into_iter().find(|(known, _)| *known == key).map_or(0, |(_, n_records)| n_records);
+    let word = only.as_str();
+    if n_seen == 0 {
+        eprintln!(
+            "  only        {word}: nothing is remembered yet of {} on {}, so every record counts as {word}",
+            plan.source.object, plan.connection
+        );
+        return Ok(());
+    }
+    let left = match only {
+        Only::New => "those in the slice are left out",
+        Only::Changed => "those in the slice with the same inputs are skipped",
+    };
+    eprintln!("  only        {word}: {n_seen} records were seen by earlier runs; {left}");
+    Ok(())
 }
 
 async fn go_on(parts: &Parts, run: &Run) -> anyhow::Result<Exit> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::args::Format;
 use crate::args::schedules::{Named, Schedules, Verb};
-use crate::command::run::{look, read_plan, report};
+use crate::command::run::{look, read_plan, report, report_memory};
 use crate::compose::Parts;
 use crate::exit::{Exit, Usage};
 use crate::render::{self, say};
@@ -62,6 +62,7 @@ async fn add(parts: &Parts, path: &Path, now: Timestamp) -> anyhow::Result<()> {
     let found = look(parts, &plan, path, None).await?;
     let has_verified = parts.store.has_verified(&plan.name, &plan.connection).await?;
     report(parts, &plan, &found, plan.source.most());
+    report_memory(parts, &plan).await?;
     if !has_verified {
         eprintln!(
             "  this plan has never verified a row on {}: a scheduled run takes a few rows until one has; `infill run {}` \

@@ -84,7 +84,7 @@ pub struct Source {
     /// So many records, chosen from the whole slice; the same ones each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<u64>,
-    /// Only some records, by what earlier runs of the plan did with them. Not yet: [`parse`] refuses it.
+    /// Only some records, by what earlier runs of the plan did with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Only>,
     /// When a planner starts it, once `infill schedules add` was told so; left out: never by itself.
@@ -120,10 +120,21 @@ impl Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Only {
-    /// Those that no earlier run took.
+    /// Those that went well in no earlier run.
     New,
-    /// Those whose inputs are not what they were.
+    /// Those whose inputs are not what they were when an earlier run went well.
     Changed,
+}
+
+impl Only {
+    /// The word in a plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+        }
+    }
 }
 
 /// One action of the chain.

@@ -11,7 +11,8 @@ use serde_json::Map;
 
 use super::{
     Action, Combinator, Condition, ConditionGroup, ConditionNode, DEFAULT_CANARY,
-    DEFAULT_GUARD_OLDER_THAN_SECONDS, IfChanged, Plan, PropertyWrite, RunIf, Source, Verify, When, Writeback,
+    DEFAULT_GUARD_OLDER_THAN_SECONDS, IfChanged, Only, Plan, PropertyWrite, RunIf, Source, Verify, When,
+    Writeback,
 };
 use crate::document::{self, At, Format, Kind, Node, Place};
 use crate::error::{Fault, FaultCode};
@@ -114,6 +115,16 @@ fn plan(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Plan> {
     let writeback = fields.require("writeback", faults).and_then(|at| writeback(&at, faults));
     let verify = fields.get("verify").map_or(Some(Verify::default()), |at| verify(&at, faults));
     let canary = fields.get("canary").map_or(Some(DEFAULT_CANARY), |at| whole_u32(&at, MAX_CANARY, faults));
+    let takes_changed = source.as_ref().is_some_and(|source| source.only == Some(Only::Changed));
+    if takes_changed
+        && inputs.as_ref().is_some_and(Vec::is_empty)
+        && let Some(at) = fields.get("source")
+    {
+        faults.push(at.fault(
+            FaultCode::MissingKey,
+            "only: changed compares inputs, and the plan has none; name the properties that count under inputs",
+        ));
+    }
     Some(Plan {
         name: name?.to_owned(),
         connection: connection?.into(),
@@ -146,13 +157,8 @@ fn source(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Source> {
     let ids = fields.get("ids").map(|at| ids(&at, faults));
     let max_count = fields.get("max_count").map(|at| at.integer(1..=u64::MAX, faults));
     let sample = fields.get("sample").map(|at| at.integer(1..=MAX_SAMPLE, faults));
-    if let Some(at) = fields.get("only") {
-        faults.push(at.fault(
-            FaultCode::Unsupported,
-            "this version does not tell records of earlier runs apart; leave only out: a record that has its values \
-             already is unchanged, and nothing is sent for it",
-        ));
-    }
+    let only =
+        fields.get("only").map(|at| at.word(&[("new", Only::New), ("changed", Only::Changed)], faults));
     let schedule = fields.get("schedule").map(|at| {
         if ids.is_some() {
             faults.push(at.fault(
@@ -172,7 +178,7 @@ fn source(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Source> {
         ids: optional(ids)?,
         max_count: optional(max_count)?,
         sample: optional(sample)?,
-        only: None,
+        only: optional(only)?,
         schedule: optional(schedule)?,
     })
 }

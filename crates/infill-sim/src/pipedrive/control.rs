@@ -18,6 +18,7 @@ use super::report::{Counts, Report, Write};
 use super::spec::Spec;
 use super::store::{Record, Store, answer_name};
 use super::value;
+use super::write::follow_name;
 
 /// A handle on a running company; clones share it. Nothing done through it is metered or struck by faults.
 ///
@@ -68,6 +69,9 @@ pub(crate) fn edit(
     let value = checked.map_err(|mismatch| Error::Refused(mismatch.v2()))?;
     let record = find_mut(store, entity, key)?;
     record.set(&name, is_custom, value);
+    if entity == Entity::Person && &*name == "name" {
+        follow_name(record);
+    }
     record.updated_ms = now_ms;
     Ok(())
 }

@@ -120,10 +120,7 @@ fn follow(
 ) -> Result<(), Refusal> {
     match ask.entity {
         Entity::Person => {
-            let name = record.value("name").as_str().unwrap_or_default().to_owned();
-            let (first, last) = split_name(&name);
-            record.values.insert("first_name".to_owned(), first);
-            record.values.insert("last_name".to_owned(), last);
+            follow_name(record);
             Ok(())
         }
         Entity::Deal => follow_deal(ask, store, before, record, changes),
@@ -140,6 +137,14 @@ fn follow(
 }
 
 /// First and last name of a whole one.
+/// The two parts of a person's name follow the whole.
+pub(super) fn follow_name(person: &mut Record) {
+    let name = person.value("name").as_str().unwrap_or_default().to_owned();
+    let (first, last) = split_name(&name);
+    person.values.insert("first_name".to_owned(), first);
+    person.values.insert("last_name".to_owned(), last);
+}
+
 pub(crate) fn split_name(name: &str) -> (Value, Value) {
     match name.split_once(' ') {
         Some((first, last)) => (first.into(), last.into()),

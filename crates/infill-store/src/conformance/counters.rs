@@ -186,6 +186,7 @@ async fn save(
         state,
         keep_lease,
         letters: &letters,
+        memory: None,
         calls: 2,
         now: at(now),
     };

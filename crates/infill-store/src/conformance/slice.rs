@@ -10,6 +10,7 @@ use crate::store::{Chunk, Listing, ListingStep, NewBatch, Progress, UnitKind};
 /// Two ids make a chunk; the third is the tail.
 fn first_step() -> ListingStep {
     let to = Listing {
+        left_out: 0,
         cursor: Some("after \"3\"".to_owned()),
         done: false,
         ids: 3,

@@ -79,6 +79,7 @@ pub(super) fn row(record: RecordId) -> Row {
         before: [("note".into(), json!("was \u{0}"))].into(),
         gone: None,
         refused: None,
+        same_as: None,
     }
 }
 
@@ -103,7 +104,16 @@ pub(super) fn lease(owner: u64) -> Lease {
 }
 
 pub(super) fn save(results: &[RowResult], state: BatchState) -> BatchSave<'_> {
-    BatchSave { results, has_produced: true, state, keep_lease: false, letters: &[], calls: 1, now: at(110) }
+    BatchSave {
+        results,
+        has_produced: true,
+        state,
+        keep_lease: false,
+        letters: &[],
+        memory: None,
+        calls: 1,
+        now: at(110),
+    }
 }
 
 impl World {

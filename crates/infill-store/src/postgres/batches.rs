@@ -3,12 +3,12 @@
 use infill_model::{BatchNo, RunId, Timestamp};
 use tokio_postgres::Row;
 
-use super::pool::Pool;
+use super::pool::{Parameter, Pool};
 use super::runs::tally;
 use crate::error::Error;
 use crate::page::{write_produced, write_states};
 use crate::store::{Batch, BatchSave, Lease, Leased, Saved};
-use crate::stored::{self, LetterColumns, StoredBatch, progress_columns, signed};
+use crate::stored::{self, LetterColumns, MemoryColumns, StoredBatch, progress_columns, signed};
 
 pub(super) async fn break_leases(pool: &Pool, run: RunId) -> Result<(), Error> {
     // In order, so that two of these cannot each hold what the other waits for.
@@ -58,8 +58,9 @@ pub(super) async fn lease(
 }
 
 /// One statement for everything: the batch as it was under its lock, the batch and the run's counts changed by the
-/// difference, the letters. A save that is already there to the letter changes nothing but the lease.
-const SAVE: &str = concat!(
+/// difference, the letters, and what `$more` adds. A save that is already there to the letter changes nothing but the lease.
+macro_rules! save_statement {
+    ($more:expr) => { concat!(
     "WITH old AS ( \
          SELECT state, verified, written, unchanged, skipped, held, differs, failed, gone, \
              CASE WHEN saved_at = $7 AND state = $4 AND states = $20 THEN results = coalesce($5, results) \
@@ -89,9 +90,30 @@ const SAVE: &str = concat!(
              failed = p.failed + $15 - s.failed, gone = p.gone + $16 - s.gone, \
              calls = p.calls + CASE WHEN s.repeated THEN 0 ELSE $8::bigint END, saved_at = $7 \
          FROM saved s WHERE p.run_id = $1 RETURNING p.* \
-     ) SELECT ",
+     )",
+    $more,
+    " SELECT ",
     progress_columns!(),
     " FROM counted"
+    ) };
+}
+
+/// A save of a plan that remembers nothing.
+const SAVE: &str = save_statement!("");
+
+/// A save that remembers and forgets records, too.
+const SAVE_AND_LEARN: &str = save_statement!(
+    ", kept AS ( \
+         INSERT INTO seen (plan_name, connection, object, record, fingerprint, run_id) \
+         SELECT $21, $22, $23, k.record, k.fingerprint, $1 \
+         FROM saved, unnest($24::text[], $25::text[]) WITH ORDINALITY AS k (record, fingerprint, place) \
+         ORDER BY k.place \
+         ON CONFLICT (plan_name, connection, object, record) DO UPDATE SET \
+             fingerprint = excluded.fingerprint, run_id = excluded.run_id \
+     ), dropped AS ( \
+         DELETE FROM seen USING saved WHERE plan_name = $21 AND connection = $22 AND object = $23 \
+         AND record = ANY ($26::text[]) \
+     )"
 );
 
 pub(super) async fn save(
@@ -107,34 +129,30 @@ pub(super) async fn save(
     let [verified, written, unchanged, skipped, held, differs, failed, gone] = stored::tally(save.results);
     let LetterColumns { records, codes, letters } = LetterColumns::new(save.letters)?;
     let operation = "save a batch";
-    let counts = pool
-        .query_opt(
-            operation,
-            SAVE,
-            &[
-                &run.as_uuid(),
-                &i64::from(batch.0),
-                &lease.owner.cast_signed(),
-                &save.state.as_str(),
-                &produced,
-                &until,
-                &save.now,
-                &signed(save.calls),
-                &verified,
-                &written,
-                &unchanged,
-                &skipped,
-                &held,
-                &differs,
-                &failed,
-                &gone,
-                &records,
-                &codes,
-                &letters,
-                &states,
-            ],
-        )
-        .await?;
+    let id = run.as_uuid();
+    let (no, owner, state, calls) =
+        (i64::from(batch.0), lease.owner.cast_signed(), save.state.as_str(), signed(save.calls));
+    let columns = save.memory.map(|(_, learnt)| MemoryColumns::new(learnt)).unwrap_or_default();
+    let memory = save
+        .memory
+        .map(|(memory, _)| (memory.plan_name.as_str(), memory.connection.as_str(), memory.object.as_str()));
+    let mut parameters: Vec<Parameter<'_>> = vec![
+        &id, &no, &owner, &state, &produced, &until, &save.now, &calls, &verified, &written, &unchanged,
+        &skipped, &held, &differs, &failed, &gone, &records, &codes, &letters, &states,
+    ];
+    let mut statement = SAVE;
+    if let Some((plan, connection, object)) = &memory {
+        statement = SAVE_AND_LEARN;
+        parameters.extend::<[Parameter<'_>; 6]>([
+            plan,
+            connection,
+            object,
+            &columns.records,
+            &columns.fingerprints,
+            &columns.dropped,
+        ]);
+    }
+    let counts = pool.query_opt(operation, statement, &parameters).await?;
     counts.map_or(Ok(Saved::LeaseLost), |row| {
         Ok(Saved::Yes(tally(&row, 0).map_err(Pool::unreadable(operation))?.into()))
     })

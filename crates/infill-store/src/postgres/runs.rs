@@ -192,6 +192,7 @@ pub(super) fn tally(row: &Row, first: usize) -> Result<Tally, tokio_postgres::Er
             number(16)?,
         ],
         calls: number(17)?,
+        same: number(18)?,
     })
 }
 

@@ -8,7 +8,7 @@ use super::runs::{found, must_exist, progress, tally};
 use crate::error::Error;
 use crate::page::write_rows;
 use crate::store::{Chunk, ListingStep, NewBatch, Progress};
-use crate::stored::{decode, encode, len, progress_columns, signed};
+use crate::stored::{decode, encode, len, n_same, progress_columns, signed};
 
 pub(super) async fn save(pool: &Pool, run: RunId, slice: &ResolvedSlice) -> Result<(), Error> {
     let sql = "UPDATE runs SET slice = $2 WHERE id = $1";
@@ -73,7 +73,8 @@ pub(super) async fn store_chunk(
                  AS b (no, n_rows, source, pulled_at) \
          ), counted AS ( \
              UPDATE run_progress p SET chunks_read = chunks_read + 1, \
-                 chunks_in_flight = chunks_in_flight - done.claimed, n_rows = n_rows + $8, batches = batches + $9 \
+                 chunks_in_flight = chunks_in_flight - done.claimed, n_rows = n_rows + $8, batches = batches + $9, \
+                 n_same = n_same + $10 \
              FROM done WHERE p.run_id = $1 RETURNING p.* \
          ) SELECT ",
         progress_columns!(),
@@ -94,6 +95,7 @@ pub(super) async fn store_chunk(
                 &pulled_at,
                 &n_rows,
                 &n_batches,
+                &n_same(batches),
             ],
         )
         .await?;

@@ -1,15 +1,17 @@
 //! Batches: leases that fence, and saves that count by difference.
 
+use infill_model::seen::MemoryKey;
 use infill_model::{BatchNo, RunId, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::tally;
+use super::seen;
 use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::{write_produced, write_states};
 use crate::store::{Batch, BatchSave, BatchState, Lease, Leased, Saved};
-use crate::stored::{self, LetterColumns, StoredBatch, progress_columns, signed};
+use crate::stored::{self, LetterColumns, MemoryColumns, StoredBatch, progress_columns, signed};
 
 pub(super) async fn break_leases(connections: &Connections, run: RunId) -> Result<(), Error> {
     connections
@@ -82,6 +84,7 @@ struct Change {
     outcomes: [i64; 8],
     keep_lease: bool,
     letters: LetterColumns,
+    memory: Option<(MemoryKey, MemoryColumns)>,
     calls: i64,
     now: i64,
 }
@@ -100,6 +103,7 @@ pub(super) async fn save(
         outcomes: stored::tally(save.results),
         keep_lease: save.keep_lease,
         letters: LetterColumns::new(save.letters)?,
+        memory: save.memory.map(|(key, learnt)| (key.clone(), MemoryColumns::new(learnt))),
         calls: signed(save.calls),
         now: micros(save.now),
     };
@@ -163,6 +167,9 @@ fn save_change(
                 .execute(params![held.id, produced])?;
         }
         save_letters(store, &key, batch, change)?;
+        if let Some((memory, columns)) = &change.memory {
+            seen::learn(store, memory, columns, &key)?;
+        }
     }
     let difference = Difference {
         from: &held.state,

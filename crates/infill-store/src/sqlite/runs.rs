@@ -275,6 +275,7 @@ pub(super) fn tally(row: &Row<'_>, first: usize) -> rusqlite::Result<Tally> {
         settled: next()?,
         outcomes: [next()?, next()?, next()?, next()?, next()?, next()?, next()?, next()?],
         calls: next()?,
+        same: next()?,
     })
 }
 

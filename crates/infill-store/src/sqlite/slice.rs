@@ -10,7 +10,7 @@ use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::write_rows;
 use crate::store::{Chunk, ListingStep, NewBatch, Progress};
-use crate::stored::{decode, encode, len, signed};
+use crate::stored::{decode, encode, len, n_same, signed};
 
 pub(super) async fn save(connections: &Connections, run: RunId, slice: &ResolvedSlice) -> Result<(), Error> {
     let slice = encode(slice)?;
@@ -92,6 +92,7 @@ pub(super) async fn store_chunk(
             pulled_at: micros(batch.pulled_at),
         })
     };
+    let n_same = n_same(batches);
     let batches: Vec<Encoded> = batches.iter().map(encode).collect::<Result<_, _>>()?;
     connections
         .write("store a chunk", Commit::Ordered, move |store| {
@@ -108,14 +109,15 @@ pub(super) async fn store_chunk(
             store
                 .prepare_cached(
                     "UPDATE run_progress SET chunks_read = chunks_read + 1, \
-                     chunks_in_flight = chunks_in_flight - ?2, n_rows = n_rows + ?3, batches = batches + ?4 \
-                     WHERE run_id = ?1",
+                     chunks_in_flight = chunks_in_flight - ?2, n_rows = n_rows + ?3, batches = batches + ?4, \
+                     n_same = n_same + ?5 WHERE run_id = ?1",
                 )?
                 .execute(params![
                     id,
                     i64::from(claimed),
                     batches.iter().map(|batch| batch.n_rows).sum::<i64>(),
-                    signed(len(&batches))
+                    signed(len(&batches)),
+                    n_same
                 ])?;
             read_progress(store, run)
         })

@@ -215,6 +215,7 @@ fn batch(rows: u32) -> (Vec<Row>, Vec<RowResult>) {
                 before: Properties::from([(PropertyName::from("note"), Value::Null)]),
                 gone: None,
                 refused: None,
+                same_as: None,
             };
             let result = RowResult {
                 state: RowState::Intended,

@@ -4,10 +4,10 @@ use infill_model::row::RowState;
 use infill_model::{Class, Outcome, RunState};
 use infill_store::store::LetterStatus;
 
-use super::{IN_BATCH, IN_CANARY, N_ROWS, check_all_but, usual, with_records};
+use super::{IN_BATCH, IN_CANARY, N_ROWS, check_all_but, killed_while, usual, with_records};
 use crate::vendors::trouble::{Call, Loss};
 use crate::vendors::{Tenant, Trouble};
-use crate::world::{Pair, Setting, World};
+use crate::world::Pair;
 
 pub(crate) async fn a_bad_row_fails_alone<T: Tenant>(pair: Pair) {
     let world = usual::<T>(pair).await;
@@ -104,23 +104,8 @@ pub(crate) async fn a_property_deleted_on_the_way_stops_the_run_and_leaves_no_ro
     assert_eq!(world.n_written(), 5, "the canary alone");
 }
 
-/// Kills whoever works while this call is not answered; somebody else goes on.
-async fn killed_while<T: Tenant>(pair: Pair, call: Call, state: RunState) -> World<T> {
-    let mut world = Setting { workers: 0, ..with_records::<T>(pair, N_ROWS) }.start().await;
-    let run = world.record(&world.greeting(""), &["--all"]).await;
-    world.meet(&[Trouble::Unanswered(call)]);
-    let killed = world.take_up();
-    world.until_struck("the call is not answered").await;
-    assert_eq!(world.find(run).await.state, state, "{call:?}");
-    world.kill(killed).await;
-    world.set_faults("");
-    world.take_up();
-    world.until_whole(run, N_ROWS as u64).await;
-    world
-}
-
 pub(crate) async fn a_process_killed_while_rows_are_pulled_loses_nothing<T: Tenant>(pair: Pair) {
-    let world = killed_while::<T>(pair, Call::Listing, RunState::SourceSync).await;
+    let world = killed_while::<T>(pair, "", Call::Listing, RunState::SourceSync).await;
     world.check_no_second_write();
 }
 
@@ -128,12 +113,12 @@ pub(crate) async fn a_process_killed_while_rows_are_pulled_loses_nothing<T: Tena
 pub(crate) async fn a_process_killed_after_a_write_loses_nothing_and_writes_nothing_twice<T: Tenant>(
     pair: Pair,
 ) {
-    let world = killed_while::<T>(pair, Call::Writing, RunState::Running).await;
+    let world = killed_while::<T>(pair, "", Call::Writing, RunState::Running).await;
     world.check_no_second_write();
 }
 
 pub(crate) async fn a_process_killed_while_a_batch_is_read_back_loses_nothing<T: Tenant>(pair: Pair) {
-    let world = killed_while::<T>(pair, Call::ReadingBack, RunState::Running).await;
+    let world = killed_while::<T>(pair, "", Call::ReadingBack, RunState::Running).await;
     world.check_no_second_write();
 }
 

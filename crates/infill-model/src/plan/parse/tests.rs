@@ -149,7 +149,10 @@ fn each_mistake_has_a_place_and_a_way_out() {
         ("standard input without quotes", with("  list: L", "  ids: -")),
         ("a sample of no records", with("  list: L", "  list: L\n  sample: 0")),
         ("a sample of too many records", with("  list: L", "  list: L\n  sample: 10001")),
-        ("records of no earlier run", with("  list: L", "  list: L\n  only: new")),
+        ("records of another kind", with("  list: L", "  list: L\n  only: newest")),
+        ("changed records without inputs", {
+            with("  list: L", "  list: L\n  only: changed").replace("[email]", "[]")
+        }),
         ("a cap of nothing", with("  list: L", "  list: L\n  max_count: 0")),
         ("a cap below zero", with("  list: L", "  list: L\n  max_count: -1")),
         ("inputs that are no list", with("[email]", "email")),
@@ -324,7 +327,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 query: None,
                 ids: None,
                 max_count: Some(u64::from(seconds) + 1),
-                only: None,
+                only: [None, Some(Only::New), Some(Only::Changed)][usize::from(seconds % 3)],
                 sample: (seconds % 2 == 0).then_some(50),
                 schedule: None,
             },
