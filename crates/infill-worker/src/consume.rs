@@ -297,8 +297,11 @@ async fn carry_out(
         Verdict::GiveUp { cause } => {
             match message.work {
                 Work::Run { batch } | Work::Verify { batch } => {
-                    give_up(context, &run, batch, message.work.stage(), &cause).await?;
-                    go_on(context, message, run.id).await?;
+                    if give_up(context, &run, batch, message.work.stage(), &cause).await? {
+                        publish(context, run.id, Work::Verify { batch }).await?;
+                    } else {
+                        go_on(context, message, run.id).await?;
+                    }
                 }
                 Work::SourceSync { .. } | Work::AwaitRows | Work::ConfigureChain => {
                     stop(context, &run, &cause).await?;

@@ -11,12 +11,13 @@ use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, Run, Save
 use crate::context::Context;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes};
 use crate::meter::take_calls;
-use crate::run_batch::{lease, let_go};
+use crate::run_batch::{lease, let_go, state_of};
 use crate::seen::learnt;
 use crate::verdict::Failure;
 use crate::write::{Looked, positions, read_targets, settle_gone};
 
-/// Fails what is unsettled, each row with a dead letter.
+/// Fails what is unsettled, each row with a dead letter; but what the run stage has confirmed was written, and is still to be read back.
+/// Says whether there is any of that.
 ///
 /// # Errors
 /// As the store and the broker.
@@ -26,12 +27,13 @@ pub async fn give_up(
     no: BatchNo,
     stage: Stage,
     cause: &Cause,
-) -> Result<(), Failure> {
-    let Some((lease, mut batch)) = take_over(context, run, no).await? else { return Ok(()) };
+) -> Result<bool, Failure> {
+    let Some((lease, mut batch)) = take_over(context, run, no).await? else { return Ok(false) };
     let before = outcomes(&batch.results);
     for result in &mut batch.results {
         let message = match result.state {
             RowState::Settled(_) => continue,
+            RowState::Confirmed if stage == Stage::Run => continue,
             RowState::Pending => format!("not written: {}", cause.message),
             RowState::Intended => format!("may or may not be written: {}", cause.message),
             RowState::Confirmed => {
@@ -40,7 +42,9 @@ pub async fn give_up(
         };
         fail(result, Cause { message, ..cause.clone() });
     }
-    save(context, run, &lease, stage, &batch, &before).await
+    let state = state_of(&batch.results);
+    save(context, run, &lease, stage, &batch, &before, state).await?;
+    Ok(state == BatchState::Ran)
 }
 
 /// Settles what is known of a batch that a run being cancelled cannot finish now.
@@ -82,7 +86,9 @@ pub async fn wind_up(
             ),
         }
     }
-    save(context, run, &lease, stage, &batch, &before).await
+    let is_left = batch.results.iter().any(|result| result.outcome().is_none());
+    let state = if is_left { BatchState::Pending } else { BatchState::Settled };
+    save(context, run, &lease, stage, &batch, &before, state).await
 }
 
 /// Reads the rows that may have been sent: those that hold our value are verified, the others have not begun.
@@ -131,16 +137,16 @@ async fn save(
     stage: Stage,
     batch: &Batch,
     before: &[Option<Outcome>],
+    state: BatchState,
 ) -> Result<(), Failure> {
     let letters = new_letters(stage, &batch.rows, before, &batch.results);
     announce(context, run.id, &letters).await?;
     let memory = learnt(run, &batch.rows, &batch.results);
-    let is_left = batch.results.iter().any(|result| result.outcome().is_none());
     let save = BatchSave {
         results: &batch.results,
         // Rows that were never evaluated have no page yet.
         has_produced: true,
-        state: if is_left { BatchState::Pending } else { BatchState::Settled },
+        state,
         keep_lease: false,
         letters: &letters,
         memory: memory.as_ref(),
