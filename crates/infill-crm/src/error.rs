@@ -20,6 +20,8 @@ pub struct Error {
     pub correlation_id: Option<String>,
     /// For `throttled`: when to come back. For `transient`: the earliest the vendor wants to be asked again.
     pub until: Option<Timestamp>,
+    /// For `transient`: attempts in all that are worth their cost, where those are fewer than usual.
+    pub max_attempts: Option<u32>,
     /// Records the vendor names as the cause of a refusal of the whole batch.
     pub records: Vec<RecordId>,
     /// Whether the vendor may have committed the call all the same.
@@ -47,6 +49,7 @@ impl Error {
             property: None,
             correlation_id: None,
             until: None,
+            max_attempts: None,
             records: Vec::new(),
             delivery: Delivery::Refused,
         }

@@ -269,7 +269,7 @@ impl Pipedrive {
             let record = update.record.clone();
             let held = current.get(record.as_str());
             if held.is_none() && encode::is_merged(update) {
-                tally.take(record, Err(Error::new(Class::Gone, "not_found", "the record is not there")));
+                tally.gone(record);
                 continue;
             }
             match encode::body(object, targets, update, held) {
@@ -533,6 +533,11 @@ impl Crm for Pipedrive {
             }
             let Some((record, outcome)) = in_flight.next().await else { break };
             tally.take(record, outcome);
+        }
+        let missing = tally.missing();
+        if !missing.is_empty() {
+            let found = self.found(object, &missing, &[]).await;
+            tally.settle_missing(found.map(|found| found.into_keys().collect()));
         }
         tally.finish()
     }

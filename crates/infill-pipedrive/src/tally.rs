@@ -1,7 +1,9 @@
 //! What became of the records of one batch, when each is a call of its own.
 //!
 //! Laws: a record has at most one standing; one bad record stops no other; what concerns the connection stops the rest,
-//! and so do failures that come one after another.
+//! and so do failures that come one after another; nobody is gone on the word of a refused write alone.
+
+use std::collections::HashSet;
 
 use infill_crm::{Delivery, Error, Refusal, WriteAnswer};
 use infill_model::row::Gone;
@@ -11,11 +13,21 @@ use infill_model::{Class, PropertyName, RecordId};
 /// Pipedrive that is not well, and each further try would cost its tokens for nothing.
 const MOST_FAILURES: usize = 5;
 
+/// Attempts at a record whose write Pipedrive itself broke on, while it took the others: it answers so to what it cannot make sense of.
+const ATTEMPTS_AT_BROKEN: u32 = 3;
+
+/// The status of a write that Pipedrive broke on.
+const BROKEN: u16 = 500;
+
 /// Collects the standings.
 #[derive(Debug, Default)]
 pub struct Tally {
     answer: WriteAnswer,
+    /// Records whose write was answered as if they were not there.
+    missing: Vec<(RecordId, Error)>,
     n_failures: usize,
+    /// All failures so far were Pipedrive breaking on the record.
+    only_broken: bool,
     stopped: bool,
 }
 
@@ -28,14 +40,47 @@ impl Tally {
         };
         match error.class {
             Class::Rejected | Class::Conflict => self.answer.refused.push((record, refusal(error))),
-            Class::Gone => self.answer.gone.push((record, Gone { survivor: None })),
+            Class::Gone => self.missing.push((record, error)),
             Class::Transient => {
+                let is_broken = error.status == Some(BROKEN);
+                self.only_broken = is_broken && (self.n_failures == 0 || self.only_broken);
                 self.n_failures += 1;
                 let is_enough = self.n_failures >= MOST_FAILURES;
                 self.cut_short(error, is_enough);
             }
             Class::Throttled | Class::Unauthorized | Class::Configuration | Class::Bug => {
                 self.cut_short(error, true);
+            }
+        }
+    }
+
+    /// Notes a record that a read did not find.
+    pub fn gone(&mut self, record: RecordId) {
+        self.answer.gone.push((record, Gone { survivor: None }));
+    }
+
+    /// The records that a write did not find: to be read before [`Tally::settle_missing`].
+    #[must_use]
+    pub fn missing(&self) -> Vec<RecordId> {
+        self.missing.iter().map(|(record, _)| record.clone()).collect()
+    }
+
+    /// Settles them by what a read found. One that is there all the same is refused. When it could not be read, they are certainly
+    /// not written, and go again.
+    pub fn settle_missing(&mut self, there: Result<HashSet<String>, Error>) {
+        let missing = std::mem::take(&mut self.missing);
+        let there = match there {
+            Ok(there) => there,
+            Err(error) if missing.is_empty() => return drop(error),
+            Err(error) => return self.cut_short(error, false),
+        };
+        for (record, error) in missing {
+            if there.contains(record.as_str()) {
+                let way_out = "the record is there, so the login's user may see it and not change it";
+                let message = format!("{}; {way_out}", error.message);
+                self.refuse(record, refusal(Error { message, ..error }));
+            } else {
+                self.gone(record);
             }
         }
     }
@@ -61,6 +106,9 @@ impl Tally {
     /// # Errors
     /// What stopped it, when no record has an answer.
     pub fn finish(mut self) -> Result<WriteAnswer, Error> {
+        if let Some(error) = self.answer.cut_short.as_mut().filter(|_| self.only_broken && !self.stopped) {
+            error.max_attempts = Some(ATTEMPTS_AT_BROKEN);
+        }
         let WriteAnswer { confirmed, refused, gone, cut_short } = &mut self.answer;
         if confirmed.is_empty()
             && refused.is_empty()
@@ -122,10 +170,48 @@ mod tests {
         assert!(!tally.goes_on());
         // In flight when the refusal came.
         tally.take("5".into(), Ok(()));
+        assert_eq!(tally.missing(), ["2".into()]);
+        tally.settle_missing(Ok(HashSet::new()));
         let answer = tally.finish().unwrap();
         assert_eq!((answer.confirmed, answer.refused.len(), answer.gone.len()), (vec!["5".into()], 1, 1));
         let error = answer.cut_short.unwrap();
         assert_eq!((error.class, error.delivery), (Class::Throttled, Delivery::Unknown));
+    }
+
+    #[test]
+    fn who_is_gone_is_read_first() {
+        let not_found = || failed(Class::Gone, Delivery::Refused);
+        let mut tally = Tally::default();
+        tally.take("1".into(), not_found());
+        tally.take("2".into(), not_found());
+        tally.settle_missing(Ok(HashSet::from(["2".to_owned()])));
+        let answer = tally.finish().unwrap();
+        assert_eq!(answer.gone, [("1".into(), Gone { survivor: None })]);
+        assert_eq!(answer.refused[0].0, "2".into());
+        assert!(answer.refused[0].1.message.contains("the record is there"), "{:?}", answer.refused);
+
+        let mut tally = Tally::default();
+        tally.take("1".into(), not_found());
+        tally.settle_missing(Err(Error::new(Class::Throttled, "day_spent", "why")));
+        let error = tally.finish().unwrap_err();
+        assert_eq!((error.class, error.delivery), (Class::Throttled, Delivery::Refused));
+    }
+
+    #[test]
+    fn what_pipedrive_breaks_on_gets_few_attempts_unless_it_breaks_on_everything() {
+        let broken = |status| Err(Error { status: Some(status), ..Error::new(Class::Transient, "x", "why") });
+        let attempts = |statuses: &[u16]| {
+            let mut tally = Tally::default();
+            for (nth, status) in statuses.iter().enumerate() {
+                tally.take(nth.to_string().into(), broken(*status));
+            }
+            tally.finish().unwrap_err().max_attempts
+        };
+        assert_eq!(attempts(&[500]), Some(ATTEMPTS_AT_BROKEN));
+        assert_eq!(attempts(&[500, 500]), Some(ATTEMPTS_AT_BROKEN));
+        assert_eq!(attempts(&[500, 502]), None);
+        assert_eq!(attempts(&[502, 500]), None);
+        assert_eq!(attempts(&[500; MOST_FAILURES]), None);
     }
 
     #[test]
@@ -159,6 +245,7 @@ mod tests {
                 tally.take(record.clone(), outcome);
                 sent.push((record, settles));
             }
+            tally.settle_missing(Ok(HashSet::new()));
             let answer = match tally.finish() {
                 Ok(answer) => answer,
                 Err(error) => WriteAnswer { cut_short: Some(error), ..WriteAnswer::default() },

@@ -150,11 +150,11 @@ pub fn judge(failure: &Failure, attempt: u32, policy: &RetryPolicy, now: Timesta
                 }
                 Class::Configuration => Verdict::Stop { cause },
                 Class::Transient | Class::Conflict => match policy.delay(attempt, jitter) {
-                    Some(delay) => {
+                    Some(delay) if error.max_attempts.is_none_or(|most| attempt < most) => {
                         let at = after(delay);
                         Verdict::Retry { at: error.until.map_or(at, |until| at.max(until)), cause }
                     }
-                    None => Verdict::GiveUp { cause: out_of_attempts(&cause, attempt) },
+                    Some(_) | None => Verdict::GiveUp { cause: out_of_attempts(&cause, attempt) },
                 },
                 Class::Rejected | Class::Gone | Class::Bug => Verdict::GiveUp { cause },
             }
@@ -205,6 +205,20 @@ mod tests {
         let Verdict::GiveUp { cause } = judged(Class::Transient, 8) else { panic!("gives up") };
         assert_eq!(cause.code, "out_of_attempts");
         assert!(cause.message.contains("dead-letters retry"), "{}", cause.message);
+    }
+
+    #[test]
+    fn what_is_worth_fewer_attempts_gets_fewer() {
+        let error = infill_crm::Error {
+            max_attempts: Some(3),
+            ..infill_crm::Error::new(Class::Transient, "http_500", "message")
+        };
+        let judged = |attempt| {
+            let failure = Failure::Crm(error.clone());
+            judge(&failure, attempt, &RetryPolicy::default(), Timestamp::UNIX_EPOCH, 0.5)
+        };
+        assert!(matches!(judged(2), Verdict::Retry { .. }));
+        assert!(matches!(judged(3), Verdict::GiveUp { .. }));
     }
 
     #[test]

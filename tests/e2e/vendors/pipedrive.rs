@@ -192,4 +192,14 @@ both_engines! {
         let worst = report.worst.burst_received;
         assert!((15..=20).contains(&worst), "{worst} calls in the fullest window");
     }
+    async fn a_record_that_pipedrive_breaks_on_is_tried_three_times(setting: Setting) {
+        let world = Setting::<Control>::of(setting.pair, Control::with_records(12)).start().await;
+        let broken = world.control.records().swap_remove(8);
+        world.set_faults(&format!("500,op=update,record={broken}"));
+        let ended = world.run(&world.control.recipe().plan("")).await;
+        assert_eq!((ended.ids(Outcome::Failed), ended.count(Outcome::Verified)), (vec![broken.as_str()], 11));
+        assert_eq!(world.control.fault_strikes(), [3]);
+        let cause = ended.result(&broken).cause.as_ref().expect("a cause");
+        assert!(cause.message.contains("gave up after 3 attempts"), "{}", cause.message);
+    }
 }

@@ -89,6 +89,7 @@ async fn a_write_whose_answer_is_lost_is_open_and_a_refused_one_is_not() {
         assert!(!answer.confirmed.contains(&ids[3]));
         let error = answer.cut_short.unwrap();
         assert_eq!((error.class, error.delivery), (class, delivery), "{fault}: {error:?}");
+        assert_eq!(error.max_attempts, (fault == "500").then_some(3), "{fault}");
     }
 }
 

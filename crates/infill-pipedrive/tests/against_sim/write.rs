@@ -212,6 +212,22 @@ async fn a_record_that_is_deleted_is_gone_in_either_answer() {
 }
 
 #[tokio::test]
+async fn a_record_that_a_write_does_not_find_is_read_before_it_is_gone() {
+    for object in ["persons", "leads"] {
+        let world = World::bundled().await;
+        let ids = world.ids(object, 3);
+        world.sim.control().delete(object, &ids[0]).unwrap();
+        world.faults(&format!("404,op=update,record={}", ids[1]));
+        let name = if object == "persons" { "name" } else { "title" };
+        let answer = world.write(object, &ids, &name.into(), &json!("X")).await.unwrap();
+        assert_eq!(answer.gone, [(ids[0].clone(), Gone { survivor: None })], "{object}");
+        assert_eq!((&answer.refused[0].0, answer.refused.len()), (&ids[1], 1), "{object}");
+        assert!(answer.refused[0].1.message.contains("the record is there"), "{:?}", answer.refused);
+        assert_eq!(answer.confirmed, ids[2..]);
+    }
+}
+
+#[tokio::test]
 async fn ids_of_another_system_are_refused_before_any_call() {
     let world = World::bundled().await;
     let error =
