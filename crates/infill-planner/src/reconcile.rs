@@ -49,7 +49,7 @@ pub struct Planner {
     pub(crate) store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     heartbeat: Heartbeat,
     pub(crate) settings: Settings,
 }

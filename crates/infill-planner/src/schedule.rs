@@ -7,6 +7,7 @@ use infill_model::{RunId, Timestamp};
 use infill_rules::schedule::{Decision, MOST_COUNTED, Standing, decide};
 use infill_store::schedule::{ScheduleStep, ScheduledStart, StoredSchedule};
 use infill_store::store::NewRun;
+use infill_telemetry::label;
 
 use crate::error::Error;
 use crate::reconcile::Planner;
@@ -52,9 +53,21 @@ impl Planner {
         };
         let is_ours = self.store.step_schedule(&stored.key(), &step).await?;
         if is_ours {
+            self.count_starts(&step);
             log(stored, schedule, &step);
         }
         Ok(is_ours && step.start.is_some())
+    }
+
+    fn count_starts(&self, step: &ScheduleStep) {
+        let n_started = u64::from(step.start.is_some());
+        for (result, n_starts) in [
+            (label::ScheduledStart::Started, n_started),
+            (label::ScheduledStart::Missed, step.missed),
+            (label::ScheduledStart::Skipped, step.skipped),
+        ] {
+            self.metrics.scheduled_starts(result, n_starts);
+        }
     }
 
     /// The run of a start, as it would be recorded.

@@ -70,6 +70,32 @@ impl Publish {
     }
 }
 
+/// What became of a start that a schedule asked for: the label `result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScheduledStart {
+    /// A run was recorded for it.
+    Started,
+    /// It passed while no planner ran.
+    Missed,
+    /// A run in progress kept it from having one.
+    Skipped,
+}
+
+impl ScheduledStart {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Started, Self::Missed, Self::Skipped];
+
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Missed => "missed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// Which of a process's two broker connections: the label `role`.
 ///
 /// They are apart because a broker short of memory stops reading from connections that publish, and with that their acks.
@@ -121,6 +147,7 @@ mod tests {
             Publish::ALL.map(Publish::as_str),
             ["confirmed", "nacked", "returned", "timed_out", "lost"]
         );
+        assert_eq!(ScheduledStart::ALL.map(ScheduledStart::as_str), ["started", "missed", "skipped"]);
         assert_eq!(Role::ALL.map(Role::as_str), ["publisher", "consumer"]);
         assert_eq!((class(None), class(Some(Class::Throttled))), ("ok", "throttled"));
     }

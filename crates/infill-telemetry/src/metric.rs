@@ -202,6 +202,14 @@ pub const PLANNER_REPUBLISHED: Metric = Metric {
     help: "Unfinished work whose message was lost and that the reconciler published again.",
 };
 
+/// Starts that schedules asked for.
+pub const PLANNER_SCHEDULED_STARTS: Metric = Metric {
+    name: "infill_planner_scheduled_starts_total",
+    kind: Kind::Counter,
+    labels: &["result"],
+    help: "Starts that schedules asked for, by what became of them.",
+};
+
 /// Runs by state.
 pub const RUNS_OPEN: Metric = Metric {
     name: "infill_runs_open",
@@ -253,7 +261,7 @@ pub const BUILD_INFO: Metric = Metric {
 /// Every metric that Infill itself defines, in the order in which the documentation lists them.
 ///
 /// Beside them, on Linux, stand the `process_*` metrics that every Prometheus client has.
-pub const CATALOGUE: [Metric; 25] = [
+pub const CATALOGUE: [Metric; 26] = [
     WORKER_MESSAGES,
     WORKER_MESSAGE_DURATION,
     WORKER_QUEUE_WAIT,
@@ -273,6 +281,7 @@ pub const CATALOGUE: [Metric; 25] = [
     BROKER_MESSAGES_PUBLISHED,
     BROKER_CONFIRM_DURATION,
     PLANNER_REPUBLISHED,
+    PLANNER_SCHEDULED_STARTS,
     RUNS_OPEN,
     RUNS_BATCHES_IN_FLIGHT,
     RUNS_ROWS_PULLED,

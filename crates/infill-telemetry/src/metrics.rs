@@ -15,7 +15,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::label::{self, Handled, Publish, Role};
+use crate::label::{self, Handled, Publish, Role, ScheduledStart};
 use crate::metric::{self, Kind, Metric};
 
 /// Everything that is counted in one process. Cheap to clone; clones count together.
@@ -43,6 +43,7 @@ struct Inner {
     published: IntCounterVec,
     confirm_duration: HistogramVec,
     republished: IntCounterVec,
+    scheduled_starts: IntCounterVec,
     runs_open: IntGaugeVec,
     batches_in_flight: IntGaugeVec,
     rows_pulled: IntGaugeVec,
@@ -123,6 +124,7 @@ impl Metrics {
             published: register(&registry, &metric::BROKER_MESSAGES_PUBLISHED, IntCounterVec::new),
             confirm_duration: histogram(&registry, &metric::BROKER_CONFIRM_DURATION),
             republished: register(&registry, &metric::PLANNER_REPUBLISHED, IntCounterVec::new),
+            scheduled_starts: register(&registry, &metric::PLANNER_SCHEDULED_STARTS, IntCounterVec::new),
             runs_open: register(&registry, &metric::RUNS_OPEN, IntGaugeVec::new),
             batches_in_flight: register(&registry, &metric::RUNS_BATCHES_IN_FLIGHT, IntGaugeVec::new),
             rows_pulled: register(&registry, &metric::RUNS_ROWS_PULLED, IntGaugeVec::new),
@@ -237,6 +239,11 @@ impl Metrics {
         self.0.republished.with_label_values(&[stage.as_str()]).inc_by(n_messages);
     }
 
+    /// Starts that a schedule asked for were decided.
+    pub fn scheduled_starts(&self, result: ScheduledStart, n_starts: u64) {
+        self.0.scheduled_starts.with_label_values(&[result.as_str()]).inc_by(n_starts);
+    }
+
     /// Where the open runs stand; replaces what was said before.
     pub fn open_runs(&self, runs: &OpenRuns) {
         for state in RunState::ALL.into_iter().filter(|state| !state.is_final()) {
@@ -280,6 +287,9 @@ impl Inner {
         }
         for outcome in Outcome::ALL {
             self.rows.with_label_values(&[outcome.as_str()]);
+        }
+        for result in ScheduledStart::ALL {
+            self.scheduled_starts.with_label_values(&[result.as_str()]);
         }
         for role in Role::ALL {
             self.reconnects.with_label_values(&[role.as_str()]);
@@ -357,6 +367,7 @@ mod tests {
         metrics.ack_lost(Stage::Run);
         metrics.published(Stage::Verify, Publish::Confirmed, Duration::from_millis(1));
         metrics.republished(Stage::Run, 2);
+        metrics.scheduled_starts(ScheduledStart::Missed, 3);
         metrics.open_runs(&OpenRuns {
             by_state: vec![(RunState::Running, 2)],
             batches_in_flight: 8,
