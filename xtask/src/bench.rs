@@ -7,6 +7,7 @@ mod case;
 mod crm;
 mod portal;
 mod process;
+mod site;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -18,8 +19,8 @@ use self::case::{Case, Pair};
 use self::crm::{Crm, HUBSPOT, PIPEDRIVE, SALESFORCE};
 use self::portal::Portal;
 use self::process::{Program, Used};
+pub(crate) use self::site::Site;
 use self::table::{Bound, Table};
-use crate::services::Services;
 
 /// Calls and batches at once, of the worker and of the bare loop alike.
 const CONCURRENCY: usize = 16;
@@ -53,8 +54,8 @@ struct Seen {
 }
 
 /// Runs the benchmark and prints its table.
-pub(crate) fn bench(root: &Path, services: &Services) -> anyhow::Result<()> {
-    let programs = Programs::build(root)?;
+pub(crate) fn bench(root: &Path, site: Site) -> anyhow::Result<()> {
+    let programs = Programs::build(root, site)?;
     let one = Pair::Distributed { workers: 1 };
     let mut table = Table::new();
 
@@ -64,8 +65,8 @@ pub(crate) fn bench(root: &Path, services: &Services) -> anyhow::Result<()> {
     table.row("CPU s per 10,000 rows", "bare loop", cpu(&bare), Bound::None);
 
     for (pair, most_time, most_cpu) in [(Pair::Embedded, 1.5, 0.30), (one, 2.5, 0.45)] {
-        let small = programs.run(services, &Case::of(&HUBSPOT, pair, SMALL))?;
-        let large = programs.run(services, &Case::of(&HUBSPOT, pair, LARGE))?;
+        let small = programs.run(&Case::of(&HUBSPOT, pair, SMALL))?;
+        let large = programs.run(&Case::of(&HUBSPOT, pair, LARGE))?;
         let label = pair.label();
         table.row("rows/s", &format!("{label}, 100,000 rows"), per_second(&large), Bound::None);
         table.row(
@@ -111,31 +112,19 @@ pub(crate) fn bench(root: &Path, services: &Services) -> anyhow::Result<()> {
     }
 
     for pair in [Pair::Embedded, one, Pair::Distributed { workers: 4 }] {
-        pace(&mut table, services, &programs, &Case::of(&HUBSPOT, pair, LIMITED).limited(), 0.97)?;
+        pace(&mut table, &programs, &Case::of(&HUBSPOT, pair, LIMITED).limited(), 0.97)?;
     }
     for crm in [&HUBSPOT, &SALESFORCE, &PIPEDRIVE] {
-        compare(&mut table, services, &programs, crm)?;
+        compare(&mut table, &programs, crm)?;
     }
-    pace(
-        &mut table,
-        services,
-        &programs,
-        &Case::of(&PIPEDRIVE, Pair::Embedded, LIMITED_PIPEDRIVE).limited(),
-        0.85,
-    )?;
+    pace(&mut table, &programs, &Case::of(&PIPEDRIVE, Pair::Embedded, LIMITED_PIPEDRIVE).limited(), 0.85)?;
     table.print();
     Ok(())
 }
 
 /// How much of the allowance is used while there is work, and whether more was asked for.
-fn pace(
-    table: &mut Table,
-    services: &Services,
-    programs: &Programs,
-    case: &Case,
-    least: f64,
-) -> anyhow::Result<()> {
-    let seen = programs.run(services, case)?;
+fn pace(table: &mut Table, programs: &Programs, case: &Case, least: f64) -> anyhow::Result<()> {
+    let seen = programs.run(case)?;
     let label = format!("{}, {}", case.crm.name, case.pair.label());
     if let Some(share) = seen.share {
         table.row("share of the allowance used", &label, share, Bound::AtLeast(least));
@@ -145,13 +134,8 @@ fn pace(
 }
 
 /// What a thousand rows cost on each CRM: pulled, guarded, written and verified.
-fn compare(
-    table: &mut Table,
-    services: &Services,
-    programs: &Programs,
-    crm: &'static Crm,
-) -> anyhow::Result<()> {
-    let run = |rows| programs.run(services, &Case::of(crm, Pair::Embedded, rows).guarded());
+fn compare(table: &mut Table, programs: &Programs, crm: &'static Crm) -> anyhow::Result<()> {
+    let run = |rows| programs.run(&Case::of(crm, Pair::Embedded, rows).guarded());
     let (small, large) = (run(COMPARED)?, run(2 * COMPARED)?);
     let rows = large.rows - small.rows;
     let for_rows = per_thousand(large.calls - small.calls, rows);
@@ -188,10 +172,11 @@ struct Programs {
     infill: PathBuf,
     bare_loop: PathBuf,
     folder: PathBuf,
+    site: Site,
 }
 
 impl Programs {
-    fn build(root: &Path) -> anyhow::Result<Self> {
+    fn build(root: &Path, site: Site) -> anyhow::Result<Self> {
         let cargo = |args: &[&str]| -> anyhow::Result<()> {
             let built = std::process::Command::new("cargo").args(args).current_dir(root).status()?;
             if built.success() { Ok(()) } else { bail!("cargo {args:?} failed") }
@@ -202,16 +187,26 @@ impl Programs {
         let release = target.join("release");
         let folder = target.join("bench");
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { infill: release.join("infill"), bare_loop: release.join("examples/bare_loop"), folder })
+        Ok(Self {
+            infill: release.join("infill"),
+            bare_loop: release.join("examples/bare_loop"),
+            folder,
+            site,
+        })
+    }
+
+    fn start(&self, name: &str, command: std::process::Command) -> anyhow::Result<Program> {
+        Program::start(name, command, &self.site, &self.folder)
     }
 
     fn bare_loop(&self, rows: u64) -> anyhow::Result<Seen> {
-        let portal = Portal::start(&self.infill, &self.folder, &HUBSPOT, HUBSPOT.unlimited.tier, rows)?;
+        let portal =
+            Portal::start(&self.infill, &self.site, &self.folder, &HUBSPOT, HUBSPOT.unlimited.tier, rows)?;
         let concurrency = CONCURRENCY.to_string();
         let mut command = std::process::Command::new(&self.bare_loop);
         command.args([portal.base_url(), HUBSPOT.token, "42", &concurrency]);
         let started = Instant::now();
-        let used = Program::start("bare-loop", command, &self.folder)?.wait()?;
+        let used = Program::start("bare-loop", command, &self.site, &self.folder)?.wait()?;
         let seconds = started.elapsed().as_secs_f64();
         let report = portal.report()?;
         Ok(Seen {
@@ -227,24 +222,24 @@ impl Programs {
         })
     }
 
-    fn run(&self, services: &Services, case: &Case) -> anyhow::Result<Seen> {
+    fn run(&self, case: &Case) -> anyhow::Result<Seen> {
         case.announce();
         let Case { crm, pair, rows, .. } = *case;
-        let portal = Portal::start(&self.infill, &self.folder, crm, case.limits().tier, rows)?;
-        let world = World::new(self, services, &portal, case)?;
+        let portal = Portal::start(&self.infill, &self.site, &self.folder, crm, case.limits().tier, rows)?;
+        let world = World::new(self, &portal, case)?;
         let mut crew = Vec::new();
         if let Pair::Distributed { workers } = pair {
-            crew.push(Program::start("planner", world.infill(&["planner"]), &self.folder)?);
+            crew.push(self.start("planner", world.infill(&["planner"]))?);
             for no in 0..workers {
                 let mut worker = world.infill(&["worker"]);
                 worker.env("INFILL_SERVER_LISTEN", world.metrics_address(no));
-                crew.push(Program::start(&format!("worker-{no}"), worker, &self.folder)?);
+                crew.push(self.start(&format!("worker-{no}"), worker)?);
             }
             world.wait_for_workers(workers)?;
         }
         let before: Used = crew.iter().map(Program::used).sum();
         let started = Instant::now();
-        let run = Program::start("run", world.infill(&["run", "plan.yaml", "--all"]), &self.folder)?;
+        let run = self.start("run", world.infill(&["run", "plan.yaml", "--all"]))?;
         let pace = case.burst.map(|_| portal.watch_pace(&run)).transpose()?;
         let used = run.wait()?;
         let seconds = started.elapsed().as_secs_f64();
@@ -277,15 +272,19 @@ impl Programs {
     }
 }
 
-/// The folder of one run: configuration, plan, store.
+/// The folder of one run, with configuration, plan and store; on the distributed pair a schema and queues. All goes when it is
+/// dropped, and the logs stay.
 struct World {
+    name: String,
+    site: Site,
+    pair: Pair,
     folder: PathBuf,
     infill: PathBuf,
     env: Vec<(String, String)>,
 }
 
 impl World {
-    fn new(programs: &Programs, services: &Services, portal: &Portal, case: &Case) -> anyhow::Result<Self> {
+    fn new(programs: &Programs, portal: &Portal, case: &Case) -> anyhow::Result<Self> {
         let name = format!("bench_{}_{}", std::process::id(), portal.port());
         let folder = programs.folder.join(&name);
         std::fs::create_dir_all(&folder)?;
@@ -304,13 +303,14 @@ impl World {
         );
         std::fs::write(folder.join("infill.toml"), config)?;
         std::fs::write(folder.join("plan.yaml"), case.crm.plan(case.care))?;
+        let site = programs.site.clone();
         let env = [
             ("BENCH_TOKEN", case.crm.token),
-            ("INFILL_AMQP_URL", &services.amqp_url),
-            ("INFILL_DATABASE_URL", &services.database_url),
+            ("INFILL_AMQP_URL", &site.amqp_url),
+            ("INFILL_DATABASE_URL", &site.database_url),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Ok(Self { folder, infill: programs.infill.clone(), env })
+        Ok(Self { name, site, pair: case.pair, folder, infill: programs.infill.clone(), env })
     }
 
     fn infill(&self, args: &[&str]) -> std::process::Command {
@@ -350,6 +350,17 @@ impl World {
         }
         // The planner publishes the first message of a run.
         Ok(messages + 1)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if matches!(self.pair, Pair::Distributed { .. }) {
+            self.site.forget(&self.name);
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            eprintln!("warning: {} is left behind: {error}", self.folder.display());
+        }
     }
 }
 

@@ -40,8 +40,8 @@ const MAY_USE: [(&str, &[&str]); 16] = [
         &["infill-model", "infill-rules", "infill-telemetry", "infill-broker", "infill-store"],
     ),
     ("infill-server", &["infill-model", "infill-telemetry", "infill-store"]),
-    // The tests' chores may use the tests' crate, so that one recipe starts private servers.
-    ("xtask", &["infill-testkit"]),
+    // The tests' chores may use the tests' crate, so that one recipe starts private servers; the benchmark takes its queues away again.
+    ("xtask", &["infill-broker", "infill-testkit"]),
 ];
 
 /// The binary: the only crate that may use all others, but not what exists for tests.

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Handle;
 
 /// Chores of the repository.
 #[derive(Debug, Parser)]
@@ -56,9 +57,20 @@ async fn main() -> ExitCode {
 
 async fn run_bench() -> anyhow::Result<ExitCode> {
     let services = services::Services::have().await?;
-    let measured = bench::bench(&root()?, &services);
+    let mut interrupt = test::Interrupt::listen()?;
+    let site = bench::Site::new(&services.amqp_url, &services.database_url, Handle::current());
+    let (root, on_site) = (root()?, site.clone());
+    // It waits for processes, and takes away what it made on its way out, so it is never just dropped.
+    let mut measuring = tokio::task::spawn_blocking(move || bench::bench(&root, on_site));
+    let measured = tokio::select! {
+        measured = &mut measuring => measured,
+        () = interrupt.came() => {
+            site.interrupt();
+            measuring.await
+        }
+    };
     services.end().await?;
-    measured.map(|()| ExitCode::SUCCESS)
+    measured.context("the benchmark broke")?.map(|()| ExitCode::SUCCESS)
 }
 
 fn check_layout() -> anyhow::Result<ExitCode> {

@@ -93,18 +93,18 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 }
 
 /// Ctrl-C and SIGTERM.
-struct Interrupt {
+pub(crate) struct Interrupt {
     ctrl_c: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Interrupt {
-    fn listen() -> anyhow::Result<Self> {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("listen to signals");
         Ok(Self { ctrl_c: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    async fn came(&mut self) {
+    pub(crate) async fn came(&mut self) {
         tokio::select! {
             _ = self.ctrl_c.recv() => {}
             _ = self.terminate.recv() => {}

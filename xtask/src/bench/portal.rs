@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::as_float;
 use super::crm::{Burst, Crm};
 use super::process::Program;
+use super::site::Site;
 
 /// Between two looks at how far a run is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -34,6 +35,7 @@ impl Portal {
     /// Starts one with so many made-up records, all of which the plan selects, under the limits of a tier.
     pub(super) fn start(
         infill: &Path,
+        site: &Site,
         folder: &Path,
         crm: &Crm,
         tier: &str,
@@ -44,7 +46,7 @@ impl Portal {
         let mut command = std::process::Command::new(infill);
         command.args(["sim", crm.word, "--limit", tier]);
         command.args(["--port", &port.to_string(), "--generate", &rows.to_string()]);
-        let program = Program::start("portal", command, folder)?;
+        let program = Program::start("portal", command, site, folder)?;
         let portal = Self { port, base_url: format!("http://127.0.0.1:{port}"), _program: program };
         let deadline = Instant::now() + Duration::from_secs(60);
         while portal.report().is_err() {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::site::Site;
+
 /// Linux counts CPU time of processes in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -49,11 +51,17 @@ pub(super) struct Program {
     name: String,
     child: Child,
     peak_kb: Arc<AtomicU64>,
+    site: Site,
 }
 
 impl Program {
     /// Starts it; what it prints goes to a file of the folder.
-    pub(super) fn start(name: &str, mut command: Command, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        name: &str,
+        mut command: Command,
+        site: &Site,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let log = std::fs::File::create(folder.join(format!("{name}.log")))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("start {name}"))?;
@@ -65,7 +73,7 @@ impl Program {
                 std::thread::sleep(LOOK_EVERY);
             }
         });
-        Ok(Self { name: name.to_owned(), child, peak_kb })
+        Ok(Self { name: name.to_owned(), child, peak_kb, site: site.clone() })
     }
 
     /// What it used so far.
@@ -75,15 +83,18 @@ impl Program {
         Used { cpu, peak_mb: f64::from(u32::try_from(peak_kb).unwrap_or(u32::MAX)) / 1024.0 }
     }
 
-    /// Whether it has not ended.
+    /// Whether it has not ended, and is still to be waited for.
     pub(super) fn is_running(&self) -> bool {
-        stat(self.child.id()).is_some_and(|stat| !stat.is_zombie)
+        !self.site.is_interrupted() && stat(self.child.id()).is_some_and(|stat| !stat.is_zombie)
     }
 
     /// Waits for its end.
     pub(super) fn wait(mut self) -> anyhow::Result<Used> {
         while self.is_running() {
             std::thread::sleep(LOOK_EVERY / 4);
+        }
+        if self.site.is_interrupted() {
+            bail!("interrupted");
         }
         // Its times can be read until it is waited for.
         let used = self.used();
