@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod failure;
 pub(crate) mod only;
+pub(crate) mod schedule;
 pub(crate) mod slice;
 pub(crate) mod writeback;
 
@@ -58,6 +59,10 @@ macro_rules! every_case {
             failure::a_process_killed_after_a_write_loses_nothing_and_writes_nothing_twice,
             failure::a_process_killed_while_a_batch_is_read_back_loses_nothing,
             failure::a_run_cancelled_on_the_way_leaves_no_row_in_limbo,
+            schedule::of_two_planners_one_starts_the_run,
+            schedule::a_start_waits_for_a_run_in_progress,
+            schedule::a_start_is_skipped_while_a_run_goes_on,
+            schedule::missed_starts_are_told,
             account::a_plan_that_does_not_fit_the_account_is_refused,
             account::nothing_secret_is_left_behind,
             account::a_refresh_token_used_up_by_two_workers_at_once_is_renewed_once,

@@ -11,7 +11,8 @@ use infill_sim::salesforce::{
 use super::cases::{every_case, every_case_of_merging};
 use super::trouble::{Call, LATE_MS, NEVER_MS};
 use super::{App, Merging, Recipe, Tenant, Trouble, Write};
-use crate::world::{Pair, Setting};
+use crate::both_engines;
+use crate::world::Setting;
 
 const OBJECT: &str = "Account";
 /// The pull was one read, the canary's another.
@@ -20,72 +21,6 @@ const TARGET: &str = "Greeting__c";
 
 every_case!(infill_sim::salesforce::Control);
 every_case_of_merging!(infill_sim::salesforce::Control);
-
-/// Contacts of three accounts, one of which somebody else's transaction holds; when it lets go, a trigger meets locks of its own.
-async fn a_storm_of_locked_parents_ends_with_every_row_written_once(pair: Pair) {
-    let world = Setting::<Control>::of(pair, Control::with_records(60)).start().await;
-    let control = &world.control;
-    let accounts: Vec<String> = control.record_ids(OBJECT).expect("accounts").into_iter().take(3).collect();
-    let contacts = control.record_ids("Contact").expect("contacts");
-    let n_contacts = contacts.len();
-    for (nth, contact) in contacts.iter().enumerate() {
-        control.edit("Contact", contact, "AccountId", &accounts[nth % 3]).expect("a person may");
-    }
-    control.lock_row(&accounts[0]);
-    let account_of = |write: &Write| {
-        let nth = contacts.iter().position(|contact| *contact == write.record).expect("a contact");
-        &accounts[nth % 3]
-    };
-    let path = world.plan(
-        r#"
-name: Titles
-connection: main
-source: { object: Contact, query: "SELECT Id FROM Contact" }
-inputs: [FirstName, AccountId]
-writeback:
-  properties: [{ name: Title, value: "Friend of {{input.FirstName}}" }]
-canary: 0
-"#,
-    );
-    let args = ["run", path.to_str().expect("a path in UTF-8"), "--all"];
-    let unlocking = async {
-        let rest = n_contacts - n_contacts / 3;
-        world
-            .wait_for("the siblings of the others are written", async || {
-                (control.writes().len() == rest).then_some(())
-            })
-            .await;
-        let mut accounts_in_turn: Vec<&String> = Vec::new();
-        let writes = control.writes();
-        accounts_in_turn.extend(writes.iter().map(account_of));
-        accounts_in_turn.dedup();
-        assert_eq!(accounts_in_turn.len(), 2, "siblings are not side by side");
-        world.set_faults(
-            "row-error,code=CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY,message=AccountTrigger: execution of BeforeUpdate caused by: \
-             UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record,op=collections-update,count=20",
-        );
-        control.unlock_row(&accounts[0]);
-    };
-    let (printed, ()) = tokio::join!(world.infill(&args), unlocking);
-    assert_eq!(printed.code, 0, "{}\n{}", printed.out, printed.err);
-    let run = world.latest().await;
-    assert_eq!((run.state, run.progress.counts.verified), (RunState::Completed, n_contacts as u64));
-    let mut written: Vec<String> = control.writes().into_iter().map(|write| write.record).collect();
-    written.sort_unstable();
-    assert_eq!(written, contacts, "each once");
-    assert!(control.fault_strikes().iter().all(|n_strikes| *n_strikes == 20));
-    assert!(world.letters(&run).await.is_empty(), "a lock is no row's fault");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_locked_parents_ends_with_every_row_written_once_embedded() {
-    a_storm_of_locked_parents_ends_with_every_row_written_once(Pair::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_locked_parents_ends_with_every_row_written_once_distributed() {
-    a_storm_of_locked_parents_ends_with_every_row_written_once(Pair::Distributed).await;
-}
 
 impl Tenant for Control {
     type Config = Config;
@@ -241,5 +176,63 @@ impl Tenant for Control {
 impl Merging for Control {
     fn merge_into(&self, survivor: &str, record: &str) {
         self.merge(OBJECT, survivor, record).expect("both are there");
+    }
+}
+
+both_engines! {
+    /// Contacts of three accounts, one of which somebody else's transaction holds; when it lets go, a trigger meets locks of its own.
+    async fn a_storm_of_locked_parents_ends_with_every_row_written_once(setting: Setting) {
+        let world = Setting::<Control>::of(setting.pair, Control::with_records(60)).start().await;
+        let control = &world.control;
+        let accounts: Vec<String> = control.record_ids(OBJECT).expect("accounts").into_iter().take(3).collect();
+        let contacts = control.record_ids("Contact").expect("contacts");
+        let n_contacts = contacts.len();
+        for (nth, contact) in contacts.iter().enumerate() {
+            control.edit("Contact", contact, "AccountId", &accounts[nth % 3]).expect("a person may");
+        }
+        control.lock_row(&accounts[0]);
+        let account_of = |write: &Write| {
+            let nth = contacts.iter().position(|contact| *contact == write.record).expect("a contact");
+            &accounts[nth % 3]
+        };
+        let path = world.plan(
+            r#"
+name: Titles
+connection: main
+source: { object: Contact, query: "SELECT Id FROM Contact" }
+inputs: [FirstName, AccountId]
+writeback:
+  properties: [{ name: Title, value: "Friend of {{input.FirstName}}" }]
+canary: 0
+"#,
+        );
+        let args = ["run", path.to_str().expect("a path in UTF-8"), "--all"];
+        let unlocking = async {
+            let rest = n_contacts - n_contacts / 3;
+            world
+                .wait_for("the siblings of the others are written", async || {
+                    (control.writes().len() == rest).then_some(())
+                })
+                .await;
+            let mut accounts_in_turn: Vec<&String> = Vec::new();
+            let writes = control.writes();
+            accounts_in_turn.extend(writes.iter().map(account_of));
+            accounts_in_turn.dedup();
+            assert_eq!(accounts_in_turn.len(), 2, "siblings are not side by side");
+            world.set_faults(
+                "row-error,code=CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY,message=AccountTrigger: execution of BeforeUpdate caused by: \
+                 UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record,op=collections-update,count=20",
+            );
+            control.unlock_row(&accounts[0]);
+        };
+        let (printed, ()) = tokio::join!(world.infill(&args), unlocking);
+        assert_eq!(printed.code, 0, "{}\n{}", printed.out, printed.err);
+        let run = world.latest().await;
+        assert_eq!((run.state, run.progress.counts.verified), (RunState::Completed, n_contacts as u64));
+        let mut written: Vec<String> = control.writes().into_iter().map(|write| write.record).collect();
+        written.sort_unstable();
+        assert_eq!(written, contacts, "each once");
+        assert!(control.fault_strikes().iter().all(|n_strikes| *n_strikes == 20));
+        assert!(world.letters(&run).await.is_empty(), "a lock is no row's fault");
     }
 }
