@@ -10,7 +10,7 @@ use infill_model::property::{PropertyDef, PropertyKind};
 use infill_model::slice::ResolvedSlice;
 use infill_model::{ObjectType, PropertyName, RecordId, Value};
 
-use crate::crm::{Account, Crm, Update};
+use crate::crm::{Account, Crm, Pull, Update, Written};
 use crate::error::Error;
 
 /// Collects the laws that do not hold.
@@ -25,20 +25,26 @@ impl Broken {
     }
 }
 
-/// The sizes of batches and pages are usable.
+/// Looks that a listing or a job may take until it is over.
+const MOST_LOOKS: usize = 100;
+
+/// The sizes of batches and pages are usable, however many records a run has.
 #[must_use]
 pub fn limits(crm: &dyn Crm) -> Vec<String> {
     let mut broken = Broken::default();
-    let limits = crm.limits();
-    for (name, size) in
-        [("id_page", limits.id_page), ("read_batch", limits.read_batch), ("write_batch", limits.write_batch)]
-    {
-        broken.unless(size > 0, || format!("limits: {name} is at least 1"));
+    for n_records in [None, Some(0), Some(1), Some(1_000), Some(100_000), Some(u64::MAX)] {
+        let limits = crm.limits(n_records);
+        for (name, size) in [
+            ("id_page", limits.id_page),
+            ("read_batch", limits.read_batch),
+            ("write_batch", limits.write_batch),
+            ("calls_per_write", limits.calls_per_write),
+        ] {
+            broken.unless(size > 0, || format!("limits for {n_records:?}: {name} is at least 1"));
+        }
+        let is_whole = limits.write_call > 0 && limits.write_batch.is_multiple_of(limits.write_call.max(1));
+        broken.unless(is_whole, || format!("limits for {n_records:?}: a batch is a whole number of calls"));
     }
-    broken
-        .unless(limits.write_call > 0 && limits.write_batch.is_multiple_of(limits.write_call.max(1)), || {
-            "limits: a batch is a whole number of calls".to_owned()
-        });
     broken.0
 }
 
@@ -125,18 +131,46 @@ pub fn record_urls(crm: &dyn Crm, account: &Account, object: &ObjectType, record
 
 /// A listing has no id twice, pages within the limit, says the same when repeated, and can be resumed anywhere.
 ///
+/// Values that it brings are those of its records, with every property asked for and no other.
+///
 /// # Errors
 /// When a call fails.
-pub async fn listing(crm: &dyn Crm, slice: &ResolvedSlice) -> Result<Vec<String>, Error> {
+pub async fn listing(crm: &dyn Crm, slice: &ResolvedSlice, pull: &Pull) -> Result<Vec<String>, Error> {
     let mut broken = Broken::default();
+    let most = crm.limits(slice.size).id_page;
     let mut pages = Vec::new();
     let mut cursor = None;
+    let mut n_looks = 0;
     loop {
-        let page = crm.list_ids(slice, cursor.as_ref()).await?;
+        let page = crm.list(slice, pull, cursor.as_ref()).await?;
+        if page.after.is_some() {
+            n_looks += 1;
+            broken.unless(n_looks <= MOST_LOOKS, || "listing: it never gets ready".to_owned());
+            broken.unless(page.records.is_empty(), || "listing: a page to come has records".to_owned());
+            broken.unless(page.next.is_some(), || "listing: a page to come has no place".to_owned());
+            cursor = page.next;
+            if cursor.is_none() || n_looks > MOST_LOOKS {
+                return Ok(broken.0);
+            }
+            continue;
+        }
         let size = u32::try_from(page.records.len()).unwrap_or(u32::MAX);
-        broken.unless(size <= crm.limits().id_page, || format!("listing: a page holds {size} ids"));
-        let again = crm.list_ids(slice, cursor.as_ref()).await?;
-        broken.unless(page == again, || format!("listing: the page at {cursor:?} differs when repeated"));
+        broken.unless(size <= most, || format!("listing: a page holds {size} ids"));
+        if let Some(values) = &page.values {
+            let wanted: BTreeSet<&PropertyName> = pull.properties.iter().collect();
+            let n_values = values.properties.len();
+            broken.unless(n_values == page.records.len(), || {
+                format!("listing: {n_values} records have values")
+            });
+            let is_wanted =
+                values.properties.iter().all(|found| found.keys().collect::<BTreeSet<_>>() == wanted);
+            broken.unless(is_wanted, || format!("listing: values are of others than {wanted:?}"));
+        }
+        // A listing that begins with a job begins with another one each time.
+        if cursor.is_some() || page.values.is_none() {
+            let again = crm.list(slice, pull, cursor.as_ref()).await?;
+            broken.unless(page == again, || format!("listing: the page at {cursor:?} differs when repeated"));
+        }
         cursor.clone_from(&page.next);
         pages.push(page.records);
         if cursor.is_none() {
@@ -190,7 +224,24 @@ pub async fn writing(
     updates: &[Update],
 ) -> Result<Vec<String>, Error> {
     let mut broken = Broken::default();
-    let answer = crm.write(object, targets, updates).await?;
+    let mut job = None;
+    let mut n_looks = 0;
+    let answer = loop {
+        match crm.write(object, targets, updates, job.as_ref()).await? {
+            Written::Answered(answer) => break answer,
+            Written::Later { .. } if n_looks > MOST_LOOKS => {
+                broken.0.push("writing: its job never ends".to_owned());
+                return Ok(broken.0);
+            }
+            Written::Later { job: kept, .. } => {
+                while n_looks <= MOST_LOOKS && crm.look(&kept).await?.is_some() {
+                    n_looks += 1;
+                }
+                n_looks += 1;
+                job = Some(kept);
+            }
+        }
+    };
     let sent: BTreeSet<&RecordId> = updates.iter().map(|update| &update.record).collect();
     let answered: Vec<&RecordId> = answer
         .confirmed

@@ -5,6 +5,7 @@
 //! in the answer.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use infill_model::property::PropertyDef;
@@ -28,8 +29,9 @@ pub trait Crm: Send + Sync + Debug {
     /// when the day begins anew once it is spent. Not needed by vendors without a day's budget.
     fn learn_time_zone(&self, _name: &str) {}
 
-    /// The vendor's largest sizes.
-    fn limits(&self) -> Limits;
+    /// The sizes for a run of about so many records; `None` when nobody knows how many they are. What a run's batches are cut
+    /// to is asked once and kept with the run.
+    fn limits(&self, n_records: Option<u64>) -> Limits;
 
     /// The live definitions of an object's properties.
     async fn catalog(&self, object: &ObjectType) -> Result<Catalog, Error>;
@@ -41,8 +43,9 @@ pub trait Crm: Send + Sync + Debug {
     /// processing.
     async fn resolve(&self, object: &ObjectType, selection: &Selection) -> Result<ResolvedSlice, Error>;
 
-    /// One page of record ids, from `cursor` on, in ascending and repeatable order.
-    async fn list_ids(&self, slice: &ResolvedSlice, cursor: Option<&Cursor>) -> Result<IdPage, Error>;
+    /// One page of the slice, from `cursor` on, in ascending and repeatable order. It may bring the values that are asked for
+    /// along with the ids, and it may be empty for now: see [`Page::after`].
+    async fn list(&self, slice: &ResolvedSlice, pull: &Pull, cursor: Option<&Cursor>) -> Result<Page, Error>;
 
     /// Reads at most [`Limits::read_batch`] records by id. Every id asked for is in the answer, as a record or
     /// as gone; a record merged into another is gone with its survivor.
@@ -56,17 +59,29 @@ pub trait Crm: Send + Sync + Debug {
     /// Updates at most [`Limits::write_batch`] records by id, in as many calls as the vendor needs; can never create
     /// one. `targets` defines at least the properties of the updates, as the run found them when it was configured.
     ///
+    /// A vendor may take the updates as a job and answer later. Making a job has no effect on any record; it is given back to be
+    /// kept, and nothing is sent to it before this is called again with it. Then it is called with the same updates and the job
+    /// whenever [`Crm::look`] says so, until it answers: by whoever comes, after a crash at any instant. An update that the job
+    /// does not know is left out of the answer.
+    ///
     /// # Errors
     /// When no record has an answer: the vendor refused the batch as a whole ([`infill_model::Class::Rejected`], with
     /// the guilty records named where the vendor names them), or the call failed. [`Error::delivery`] says whether the
     /// vendor may have committed. When some records have an answer and then a call fails, that is no error of the whole
-    /// but [`WriteAnswer::cut_short`].
+    /// but [`WriteAnswer::cut_short`]. An error about a job leaves the job as it was: it is asked again.
     async fn write(
         &self,
         object: &ObjectType,
         targets: &[&PropertyDef],
         updates: &[Update],
-    ) -> Result<WriteAnswer, Error>;
+        job: Option<&Job>,
+    ) -> Result<Written, Error>;
+
+    /// How long to leave a job alone that is under way; `None` when [`Crm::write`] gets on with it now. Spares whoever waits
+    /// for a job from loading its rows.
+    async fn look(&self, _job: &Job) -> Result<Option<Duration>, Error> {
+        Ok(None)
+    }
 
     /// The value as the vendor stores it, so that what was sent and what is read back compare equal. Pure.
     fn normalize(&self, property: &PropertyDef, value: &Value) -> Value;
@@ -118,12 +133,16 @@ impl Account {
 pub struct Limits {
     /// Ids on one page of a listing.
     pub id_page: u32,
+    /// Whether a listing brings the values along, so that nothing is read besides.
+    pub lists_values: bool,
     /// Records in one read.
     pub read_batch: u32,
     /// Records in one write: the size batches are cut to.
     pub write_batch: u32,
     /// Records that one call of a write takes: a whole batch, or one where each record is a call of its own.
     pub write_call: u32,
+    /// Calls that writing so many takes: one, or those of a job.
+    pub calls_per_write: u32,
     /// Calls a run makes at most besides those for rows: for the account, the catalog, the slice.
     pub looks: u32,
     /// What calls cost.
@@ -183,13 +202,43 @@ pub struct ListInfo {
 #[serde(transparent)]
 pub struct Cursor(pub String);
 
-/// One page of ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdPage {
+/// What is pulled of a slice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pull {
+    /// The properties whose values are wanted, where a listing can bring them; none when ids are all that is wanted.
+    pub properties: Vec<PropertyName>,
+    /// At most this many records, from the start of the slice on.
+    pub most: Option<u64>,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
     /// The ids, ascending.
     pub records: Vec<RecordId>,
+    /// Their values, where the listing brings them.
+    pub values: Option<Values>,
     /// Where to go on; `None` on the last page.
     pub next: Option<Cursor>,
+    /// The vendor is still computing what comes next: ask again with `next` after so long. Until then there are no records.
+    pub after: Option<Duration>,
+}
+
+impl Page {
+    /// A page of nothing but ids.
+    #[must_use]
+    pub const fn of_ids(records: Vec<RecordId>, next: Option<Cursor>) -> Self {
+        Self { records, values: None, next, after: None }
+    }
+}
+
+/// The values that a listing brought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    /// They may have changed since this moment.
+    pub as_of: Timestamp,
+    /// For each record of the page, at its place, the properties asked for; one the record does not have is `Null`.
+    pub properties: Vec<Properties>,
 }
 
 /// One record as read.
@@ -229,6 +278,35 @@ pub struct Update {
     pub record: RecordId,
     /// Properties to set; `Null` clears.
     pub properties: Properties,
+}
+
+/// A write that the vendor carries out by itself and tells of when asked; opaque to all but the vendor's crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job(pub String);
+
+/// What came of handing over updates.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written {
+    /// The vendor has answered.
+    Answered(WriteAnswer),
+    /// Hand over the same updates again, with this job, once it is kept.
+    Later {
+        /// The job.
+        job: Job,
+        /// How long it is left alone; zero: at once.
+        after: Duration,
+    },
+}
+
+impl Written {
+    /// The answer, when there is one.
+    #[must_use]
+    pub fn answered(self) -> Option<WriteAnswer> {
+        match self {
+            Self::Answered(answer) => Some(answer),
+            Self::Later { .. } => None,
+        }
+    }
 }
 
 /// The answer to a write that was not refused as a whole.

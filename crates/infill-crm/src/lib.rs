@@ -12,8 +12,8 @@ pub mod meter;
 pub mod transport;
 
 pub use crm::{
-    Account, Catalog, Changed, Costs, Crm, Cursor, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal,
-    Update, WriteAnswer,
+    Account, Catalog, Changed, Costs, Crm, Cursor, Job, Limits, ListInfo, Page, Pull, ReadAnswer, Record,
+    Refusal, Update, Values, WriteAnswer, Written,
 };
 pub use error::{Delivery, Error};
 pub use transport::{CallObserver, Transport, TransportConfig};

@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use infill_crm::exchange::{Answer, Request, parse, unreadable};
 use infill_crm::{
-    Account, Catalog, Costs, Crm, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal,
-    Transport, Update, WriteAnswer,
+    Account, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Page, Pull, ReadAnswer, Record,
+    Refusal, Transport, Update, WriteAnswer, Written,
 };
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
@@ -229,7 +229,7 @@ impl HubSpot {
         })
     }
 
-    async fn member_page(&self, list: &str, cursor: Option<&Cursor>) -> Result<IdPage, Error> {
+    async fn member_page(&self, list: &str, cursor: Option<&Cursor>) -> Result<Page, Error> {
         let request = request::memberships(self.version, list, cursor.map(|cursor| cursor.0.as_str()));
         let answer = self.call(&request).await.map_err(|error| match error.class {
             Class::Gone => Error {
@@ -247,10 +247,8 @@ impl HubSpot {
             | Class::Bug => error,
         })?;
         let page: Memberships<'_> = parse(VENDOR, &request, &answer)?;
-        Ok(IdPage {
-            records: page.results.iter().map(|member| RecordId::from(member.record_id.as_ref())).collect(),
-            next: response::next(page.paging).map(Cursor),
-        })
+        let records = page.results.iter().map(|member| RecordId::from(member.record_id.as_ref())).collect();
+        Ok(Page::of_ids(records, response::next(page.paging).map(Cursor)))
     }
 
     async fn search_page(
@@ -258,7 +256,7 @@ impl HubSpot {
         object: &ObjectType,
         groups: &[Vec<slice::Filter>],
         cursor: Option<&Cursor>,
-    ) -> Result<IdPage, Error> {
+    ) -> Result<Page, Error> {
         let place = SearchPlace::of(cursor)?;
         let ask = Search {
             groups,
@@ -274,7 +272,7 @@ impl HubSpot {
         // Sorted as numbers by HubSpot; as text, "9" would come after "10".
         let greatest = records.iter().max_by_key(|id| (id.as_str().len(), id.as_str()));
         let next = place.next(greatest.map(RecordId::as_str), response::next(page.paging));
-        Ok(IdPage { records, next: next.map(|next| next.to_cursor()).transpose()? })
+        Ok(Page::of_ids(records, next.map(|next| next.to_cursor()).transpose()?))
     }
 }
 
@@ -339,12 +337,14 @@ impl Crm for HubSpot {
         }
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, _n_records: Option<u64>) -> Limits {
         Limits {
             id_page: request::MEMBERSHIP_PAGE,
+            lists_values: false,
             read_batch: request::BATCH,
             write_batch: request::BATCH,
             write_call: request::BATCH,
+            calls_per_write: 1,
             // The account and its usage, the catalog, a list found by its name and looked at again.
             looks: 5,
             costs: Costs::CALLS,
@@ -394,7 +394,12 @@ impl Crm for HubSpot {
         }
     }
 
-    async fn list_ids(&self, slice: &ResolvedSlice, cursor: Option<&Cursor>) -> Result<IdPage, Error> {
+    async fn list(
+        &self,
+        slice: &ResolvedSlice,
+        _pull: &Pull,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page, Error> {
         match Handle::of(slice)? {
             Handle::List(list) => self.member_page(&list, cursor).await,
             Handle::Filter(groups) => self.search_page(&slice.object, &groups, cursor).await,
@@ -446,9 +451,10 @@ impl Crm for HubSpot {
         object: &ObjectType,
         _targets: &[&PropertyDef],
         updates: &[Update],
-    ) -> Result<WriteAnswer, Error> {
+        _job: Option<&Job>,
+    ) -> Result<Written, Error> {
         if updates.is_empty() {
-            return Ok(WriteAnswer::default());
+            return Ok(Written::Answered(WriteAnswer::default()));
         }
         within_batch(updates.len())?;
         let type_id = type_id(object)?;
@@ -480,7 +486,7 @@ impl Crm for HubSpot {
             })),
             Err(error) => tracing::warn!(error = %error, "missing records not looked up"),
         }
-        Ok(written)
+        Ok(Written::Answered(written))
     }
 
     fn normalize(&self, property: &PropertyDef, value: &Value) -> Value {

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures::stream::{self, FuturesUnordered, StreamExt};
 use infill_crm::exchange::{Answer, Effect, Request, parse};
 use infill_crm::{
-    Account, Catalog, Costs, Crm, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal,
-    Transport, Update, WriteAnswer,
+    Account, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Page, Pull, ReadAnswer, Record,
+    Refusal, Transport, Update, Written,
 };
 use infill_model::nearest::did_you_mean;
 use infill_model::plan::Condition;
@@ -397,12 +397,14 @@ impl Crm for Pipedrive {
         })
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, _n_records: Option<u64>) -> Limits {
         Limits {
             id_page: request::PAGE,
+            lists_values: false,
             read_batch: request::IDS,
             write_batch: WRITE_BATCH,
             write_call: 1,
+            calls_per_write: 1,
             // The user with the company; the catalog, which the values of custom fields need once more; the saved filter.
             looks: 5,
             costs: Costs {
@@ -452,7 +454,12 @@ impl Crm for Pipedrive {
         }
     }
 
-    async fn list_ids(&self, slice: &ResolvedSlice, cursor: Option<&Cursor>) -> Result<IdPage, Error> {
+    async fn list(
+        &self,
+        slice: &ResolvedSlice,
+        _pull: &Pull,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page, Error> {
         let object = Object::of(&slice.object)?;
         let cursor = cursor.map(|cursor| cursor.0.as_str());
         let (saved, tests) = match Handle::of(slice)? {
@@ -470,7 +477,7 @@ impl Crm for Pipedrive {
             .filter(|found| !found.is_deleted() && filter::passes(&tests, &found.properties(object, &fields)))
             .filter_map(|found| found.id().map(RecordId::from))
             .collect();
-        Ok(IdPage { records, next })
+        Ok(Page::of_ids(records, next))
     }
 
     async fn read(
@@ -507,7 +514,8 @@ impl Crm for Pipedrive {
         object: &ObjectType,
         targets: &[&PropertyDef],
         updates: &[Update],
-    ) -> Result<WriteAnswer, Error> {
+        _job: Option<&Job>,
+    ) -> Result<Written, Error> {
         let object = Object::of(object)?;
         within_batch(updates.len(), WRITE_BATCH)?;
         let ids: Vec<RecordId> = updates.iter().map(|update| update.record.clone()).collect();
@@ -539,7 +547,7 @@ impl Crm for Pipedrive {
             let found = self.found(object, &missing, &[]).await;
             tally.settle_missing(found.map(|found| found.into_keys().collect()));
         }
-        tally.finish()
+        tally.finish().map(Written::Answered)
     }
 
     fn normalize(&self, property: &PropertyDef, value: &Value) -> Value {

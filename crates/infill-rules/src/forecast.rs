@@ -16,6 +16,8 @@ pub struct Known {
     pub write_batch: u64,
     /// Rows in one call of a write; a batch is a whole number of them.
     pub write_call: u64,
+    /// Calls that such a write takes: one, or those of a job.
+    pub calls_per_write: u64,
     /// Rows in one read.
     pub read_batch: u64,
     /// What a call of a write costs, in the vendor's units.
@@ -36,8 +38,16 @@ pub fn forecast(known: &Known) -> Forecast {
     let canary = known.canary.min(known.rows);
     let rest = known.rows.saturating_sub(canary);
     let calls_of = |rows: u64, size: u64| rows.div_ceil(size.max(1));
-    let writes = calls_of(canary, known.write_call).saturating_add(calls_of(rest, known.write_call));
-    let read_back = |rows: u64| calls_of(rows, known.read_batch.min(known.write_batch));
+    let writes = calls_of(canary, known.write_call)
+        .saturating_add(calls_of(rest, known.write_call))
+        .saturating_mul(known.calls_per_write);
+    // A batch is read back in reads of its own.
+    let read_back = |rows: u64| match rows.checked_div(known.write_batch) {
+        None | Some(0) => calls_of(rows, known.read_batch),
+        Some(whole) => whole
+            .saturating_mul(calls_of(known.write_batch, known.read_batch))
+            .saturating_add(calls_of(rows % known.write_batch, known.read_batch)),
+    };
     let reads = match known.verify {
         Verify::All => read_back(canary).saturating_add(read_back(rest)),
         Verify::None => 0,
@@ -64,6 +74,7 @@ mod tests {
             canary: 5,
             write_batch: 100,
             write_call: 100,
+            calls_per_write: 1,
             write_cost: 1,
             read_cost: 1,
             read_batch: 100,
@@ -79,5 +90,8 @@ mod tests {
         let cost = forecast(&by_record);
         assert_eq!((cost.calls, cost.units), (10_005 + 101, 5 * 10_005 + 10 * 101));
         assert_eq!(forecast(&Known { rows: 100_005, ..known }).seconds, Some(100));
+        let by_job = Known { rows: 60_005, write_batch: 26_000, write_call: 26_000, ..known };
+        let by_job = Known { calls_per_write: 7, read_batch: 2_000, ..by_job };
+        assert_eq!(forecast(&by_job).calls, 4 * 7 + 1 + 13 + 13 + 4);
     }
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use infill_crm::exchange::{Answer, Request, parse, unreadable};
 use infill_crm::{
-    Account, Catalog, Costs, Crm, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, Refusal,
-    Transport, Update, WriteAnswer,
+    Account, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Page, Pull, ReadAnswer, Record,
+    Refusal, Transport, Update, WriteAnswer, Written,
 };
 use infill_model::property::PropertyDef;
 use infill_model::row::Gone;
@@ -291,14 +291,16 @@ impl Crm for Salesforce {
         })
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, _n_records: Option<u64>) -> Limits {
         let write_call = u32::try_from(COLLECTION * COLLECTIONS).unwrap_or(u32::MAX);
         Limits {
             id_page: request::ID_PAGE,
+            lists_values: false,
             read_batch: request::READ_BATCH,
             // As many as one read takes: the guard and the read-back of a batch are a request each.
             write_batch: request::READ_BATCH,
             write_call,
+            calls_per_write: 1,
             // The limits, the organization, the catalog; a list view found by its label, its query and its count.
             looks: 6,
             costs: Costs::CALLS,
@@ -356,7 +358,12 @@ impl Crm for Salesforce {
         self.resolve_statement(object, &statement, label).await
     }
 
-    async fn list_ids(&self, slice: &ResolvedSlice, cursor: Option<&Cursor>) -> Result<IdPage, Error> {
+    async fn list(
+        &self,
+        slice: &ResolvedSlice,
+        _pull: &Pull,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page, Error> {
         let statement = slice::of_handle(slice)?;
         let last = slice::last_listed(cursor)?;
         let query = statement.page(last, request::ID_PAGE);
@@ -367,7 +374,7 @@ impl Crm for Salesforce {
         // A page may be cut smaller than asked for; then it says that it is not done.
         let has_more = is_full || !page.done;
         let next = records.last().filter(|_| has_more).map(|last| Cursor(last.as_str().to_owned()));
-        Ok(IdPage { records, next })
+        Ok(Page::of_ids(records, next))
     }
 
     async fn read(
@@ -419,11 +426,12 @@ impl Crm for Salesforce {
         object: &ObjectType,
         targets: &[&PropertyDef],
         updates: &[Update],
-    ) -> Result<WriteAnswer, Error> {
+        _job: Option<&Job>,
+    ) -> Result<Written, Error> {
         if updates.is_empty() {
-            return Ok(WriteAnswer::default());
+            return Ok(Written::Answered(WriteAnswer::default()));
         }
-        within(updates.len(), self.limits().write_batch)?;
+        within(updates.len(), request::READ_BATCH)?;
         let name = api_name(object)?;
         let (rows, twice) = rows(updates, targets)?;
         let mut written = WriteAnswer { refused: twice, ..WriteAnswer::default() };
@@ -442,7 +450,7 @@ impl Crm for Salesforce {
                 break;
             }
         }
-        Ok(written)
+        Ok(Written::Answered(written))
     }
 
     fn parent(&self, known: &[&Properties]) -> Option<RecordId> {

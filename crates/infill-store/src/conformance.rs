@@ -196,6 +196,7 @@ on_both_engines! {
         a_save_moves_the_counts_by_the_difference,
         what_was_produced_stays_when_only_states_are_saved,
         who_knows_a_batch_is_spared_its_pages_until_it_changes,
+        a_job_is_kept_with_its_batch_by_the_holder_alone,
         broken_leases_are_free_at_once,
         batches_are_listed_in_order;
     schedules:

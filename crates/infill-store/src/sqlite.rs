@@ -226,6 +226,20 @@ impl Store for Sqlite {
         batches::save(&self.connections, run, batch, *lease, save).await
     }
 
+    async fn keep_job(
+        &self,
+        run: RunId,
+        batch: BatchNo,
+        lease: &Lease,
+        job: Option<&str>,
+    ) -> Result<bool, Error> {
+        batches::keep_job(&self.connections, run, batch, *lease, job).await
+    }
+
+    async fn job(&self, run: RunId, batch: BatchNo) -> Result<Option<String>, Error> {
+        batches::job(&self.connections, run, batch).await
+    }
+
     async fn batches(&self, run: RunId, after: Option<BatchNo>, limit: u32) -> Result<Vec<Batch>, Error> {
         batches::list(&self.connections, run, after, limit).await
     }

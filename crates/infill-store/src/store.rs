@@ -171,6 +171,16 @@ pub trait Store: Send + Sync + Debug {
         lease: &Lease,
         save: &BatchSave<'_>,
     ) -> Result<Saved, Error>;
+    /// Keeps the job that a CRM has for a batch, or forgets it, if the lease is still held; says whether it is.
+    async fn keep_job(
+        &self,
+        run: RunId,
+        batch: BatchNo,
+        lease: &Lease,
+        job: Option<&str>,
+    ) -> Result<bool, Error>;
+    /// The job of a batch, without its pages.
+    async fn job(&self, run: RunId, batch: BatchNo) -> Result<Option<String>, Error>;
     /// Batches with their pages, from `after` on, in order; for listings.
     async fn batches(&self, run: RunId, after: Option<BatchNo>, limit: u32) -> Result<Vec<Batch>, Error>;
     /// Counts of the run as they stand.
@@ -332,6 +342,9 @@ pub struct Listing {
     /// Ids that an earlier run of the plan has seen, and that are left out.
     #[serde(default)]
     pub left_out: u64,
+    /// Rows that batches are cut to, once that is decided: whoever cuts, cuts alike.
+    #[serde(default)]
+    pub write_batch: Option<u32>,
 }
 
 /// One step of the listing.
@@ -470,6 +483,8 @@ pub struct Batch {
     pub pulled_at: Timestamp,
     /// One more with each change of the results.
     pub revision: u64,
+    /// The job that the CRM has for it.
+    pub job: Option<String>,
 }
 
 /// What a handler did to a batch.

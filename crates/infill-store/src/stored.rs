@@ -242,10 +242,11 @@ pub(crate) struct StoredBatch {
     pub(crate) states: String,
     pub(crate) pulled_at: Timestamp,
     pub(crate) revision: i64,
+    pub(crate) job: Option<String>,
 }
 
 impl StoredBatch {
-    pub(crate) fn read(&self, run: RunId) -> Result<Batch, Error> {
+    pub(crate) fn read(self, run: RunId) -> Result<Batch, Error> {
         Ok(Batch {
             no: BatchNo(small(self.no)),
             state: batch_state(run, &self.state)?,
@@ -253,6 +254,7 @@ impl StoredBatch {
             results: result_page(run, &self.results, &self.states)?,
             pulled_at: self.pulled_at,
             revision: unsigned(self.revision),
+            job: self.job,
         })
     }
 }

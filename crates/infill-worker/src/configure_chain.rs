@@ -40,12 +40,13 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
             at: Some(context.clock.now()),
         })
     })?;
-    let limits = crm.limits();
+    let limits = crm.limits(Some(run.progress.rows));
     let forecast = forecast(&Known {
         rows: run.progress.rows.saturating_sub(run.progress.same),
         canary: plan.canary.into(),
         write_batch: limits.write_batch.into(),
         write_call: limits.write_call.into(),
+        calls_per_write: limits.calls_per_write.into(),
         read_batch: limits.read_batch.into(),
         write_cost: limits.costs.write.into(),
         read_cost: limits.costs.read.into(),

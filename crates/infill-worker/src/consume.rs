@@ -255,6 +255,7 @@ async fn carry_out(
         && let Some(why) = verdict.unfinished()
         && let Some(run) = context.store.run(run.id).await?
         && run.state == RunState::Cancelling
+        && !(matches!(verdict, Verdict::Retry { .. }) && context.store.job(run.id, batch).await?.is_some())
     {
         wind_up(context, &run, batch, message.work.stage(), &why).await?;
         return go_on(context, message, run.id).await.map(|()| Handled::Cancelled);
@@ -292,6 +293,12 @@ async fn carry_out(
                 context.store.park_run(run.id, Some(&Parked { until, why })).await?;
             }
             again(context, &message.later(until, now), until).await?;
+            Ok(Handled::Waited)
+        }
+        Verdict::Await { until } => {
+            context.store.touch(run.id, &message.work, until).await?;
+            unpark(context, &run).await?;
+            again(context, &message.later(until, context.clock.now()), until).await?;
             Ok(Handled::Waited)
         }
         Verdict::GiveUp { cause } => {

@@ -27,6 +27,9 @@ use crate::verdict::Failure;
 /// Runs whose compiled chain is kept at most; the rest is compiled again when needed.
 const CHAINS_KEPT: usize = 64;
 
+/// A batch of more rows than this is a large one.
+const LARGE_BATCH: u32 = 5_000;
+
 /// Gives the connector of a connection. Implemented where engines and vendors are composed.
 #[async_trait]
 pub trait Connections: Send + Sync + Debug {
@@ -87,6 +90,8 @@ pub struct Context {
     /// Batches between two stages.
     pub(crate) handed_over: HandedOver,
     chains: Mutex<HashMap<RunId, Arc<CompiledChain>>>,
+    /// One large batch at a time: the rows of one are most of the memory that a worker may take.
+    large: Semaphore,
 }
 
 /// A compiled chain with script engines ready for it.
@@ -163,7 +168,15 @@ impl Context {
             settings,
             handed_over: HandedOver::default(),
             chains: Mutex::default(),
+            large: Semaphore::new(1),
         }
+    }
+
+    /// Waits until the rows of one more batch of the run may be in memory. A large one may have to wait until another is done with.
+    pub(crate) async fn room(&self, run: &Run) -> Option<SemaphorePermit<'_>> {
+        let is_large = run.listing.write_batch.is_some_and(|rows| rows > LARGE_BATCH);
+        // It is never closed.
+        if is_large { self.large.acquire().await.ok() } else { None }
     }
 
     /// The run's chain, compiled once per process.

@@ -82,6 +82,7 @@ mod tests {
             results: Vec::new(),
             pulled_at: Timestamp::UNIX_EPOCH,
             revision: 2,
+            job: None,
         }
     }
 

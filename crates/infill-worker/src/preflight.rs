@@ -19,7 +19,7 @@ pub struct Preflight {
     pub slice: ResolvedSlice,
     /// The properties to write, as the live catalog has them.
     pub targets: Vec<TargetProperty>,
-    /// The CRM's largest sizes.
+    /// The CRM's sizes for a run of as many records as the slice and the plan allow.
     pub sizes: Limits,
 }
 
@@ -51,7 +51,9 @@ pub async fn preflight(crm: &dyn Crm, plan: &Plan, given: Option<ResolvedSlice>)
         Some(slice) => slice,
         None => crm.resolve(&plan.source.object, &selection).await?,
     };
-    Ok(Preflight { account, slice, targets, sizes: crm.limits() })
+    let most = plan.source.most();
+    let sizes = crm.limits(slice.size.map(|size| most.map_or(size, |most| size.min(most))).or(most));
+    Ok(Preflight { account, slice, targets, sizes })
 }
 
 /// The plan's target properties as the catalog has them, or every fault. Inputs that are `supplied` by a file need be no

@@ -4,9 +4,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use infill_chain::Decision;
-use infill_crm::Crm;
+use infill_crm::{Crm, Job};
 use infill_model::error::Class;
 use infill_model::message::Work;
 use infill_model::plan::{IfChanged, Verify};
@@ -56,7 +57,15 @@ pub async fn run_batch(
     // Whatever can fail before the batch is ours comes first, so that no lease is left behind.
     let crm = context.connections.crm(&run.plan.connection).await?;
     context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
+    // Whoever waits for a job asks after it before its rows are loaded.
+    if coming.takes_over()
+        && let Some(job) = context.store.job(run.id, no).await?
+        && let Some(after) = crm.look(&Job(job)).await?
+    {
+        return Ok(wait_for_job(context, after));
+    }
     let chain = context.chain(run)?;
+    let _room = context.room(run).await;
     let now = context.clock.now();
     let lease = lease(context, now);
     let leased = lease_batch(context, run.id, no, &lease, coming.takes_over(), now).await?;
@@ -72,7 +81,18 @@ pub async fn run_batch(
         let_go(context, run, &batch, &lease).await?;
         return Ok(verdict);
     }
-    let Batch { rows, results, pulled_at, mut revision, .. } = batch;
+    if !coming.takes_over()
+        && let Some(job) = batch.job.clone()
+    {
+        let looked = crm.look(&Job(job)).await;
+        if !matches!(looked, Ok(None)) {
+            let_go(context, run, &batch, &lease).await?;
+        }
+        if let Some(after) = looked? {
+            return Ok(wait_for_job(context, after));
+        }
+    }
+    let Batch { rows, results, pulled_at, mut revision, job, .. } = batch;
     let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };
     let before = outcomes(&results);
     // Whoever had it before may have written some of it already.
@@ -107,8 +127,23 @@ pub async fn run_batch(
         results: &mut results,
         now,
         may_be_sent: was_begun,
+        job: job.map(Job),
     };
-    let wrote = write(&mut writing, pulled_at, was_begun, context.clock.now()).await;
+    let wrote = loop {
+        let had = writing.job.clone();
+        let wrote = write(&mut writing, pulled_at, was_begun, context.clock.now()).await;
+        // A job is kept before anything is sent to it, and forgotten before its answer is saved: rows whose answer is lost with a
+        // process are looked at again, and no answer is taken for that to another attempt.
+        if writing.job != had {
+            let job = writing.job.as_ref().map(|job| job.0.as_str());
+            if !context.store.keep_job(run.id, no, &lease, job).await? {
+                return Ok(Verdict::Drop);
+            }
+        }
+        if !matches!(wrote, Ok(Some(Duration::ZERO))) {
+            break wrote;
+        }
+    };
     writing.forget_unsent();
     settle_unread(&mut results, &rows, &compiled, no, run.plan.canary > 0, run.progress.rows);
 
@@ -130,11 +165,15 @@ pub async fn run_batch(
     if matches!(saved, Saved::Yes(_)) {
         context.metrics.counts_settled(&newly_settled(&before, &results));
     }
-    wrote?;
+    let later = wrote?;
+    if let (Saved::Yes(_), Some(after)) = (&saved, later) {
+        return Ok(wait_for_job(context, after));
+    }
     Ok(match (saved, state) {
         (Saved::LeaseLost, _) => Verdict::Drop,
         (Saved::Yes(_), BatchState::Ran) => {
-            let batch = Batch { no, state, rows, results, pulled_at, revision: revision + 1 };
+            let revision = revision + 1;
+            let batch = Batch { no, state, rows, results, pulled_at, revision, job: None };
             context.handed_over.keep(run.id, batch);
             Verdict::Then(Work::Verify { batch: no })
         }
@@ -142,6 +181,11 @@ pub async fn run_batch(
             Verdict::CompleteAt(progress)
         }
     })
+}
+
+fn wait_for_job(context: &Context, after: Duration) -> Verdict {
+    let now = context.clock.now();
+    Verdict::Await { until: now.saturating_add(after).unwrap_or(now) }
 }
 
 /// A lease for one handling.
@@ -191,10 +235,11 @@ async fn write(
     pulled_at: Timestamp,
     was_begun: bool,
     now: Timestamp,
-) -> Result<(), infill_crm::Error> {
+) -> Result<Option<Duration>, infill_crm::Error> {
     let older_than = writing.compiled.guard_older_than_seconds;
     let is_due = writing.compiled.if_changed == IfChanged::Hold && is_stale(pulled_at, now, older_than);
-    if is_due || was_begun {
+    // The rows of a job were looked at before it was made, and are as good as written.
+    if writing.job.is_none() && (is_due || was_begun) {
         let n_guarded = writing.guard().await?;
         tracing::debug!(rows = n_guarded, "targets read again before the write");
     }

@@ -3,16 +3,16 @@
 //!
 //! Ids are frozen before anything is written, because a write can move records out of an active list.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use infill_crm::{Crm, Cursor, IdPage, Record};
+use infill_crm::{Crm, Cursor, Page, Pull, Record, Values};
 use infill_model::message::Work;
 use infill_model::plan::Only;
 use infill_model::row::Gone;
 use infill_model::slice::{Readiness, ResolvedSlice, Supplied, Supply};
-use infill_model::{BatchNo, ChunkNo, Properties, PropertyName, RecordId, Row};
+use infill_model::{BatchNo, ChunkNo, Properties, PropertyName, RecordId, Row, Timestamp};
 use infill_rules::batch::Cut;
 use infill_rules::sample;
 use infill_store::store::{Listing, ListingStep, NewBatch, Run};
@@ -30,7 +30,7 @@ const READS_AT_ONCE: usize = 4;
 /// How long until a list that is still processing is asked about again.
 const PROCESSING_RECHECK: Duration = Duration::from_secs(10);
 
-/// How a run is cut, by its plan, its CRM, and how far its listing is.
+/// How a run is cut, by its plan, how far its listing is, and what was decided when that began.
 #[must_use]
 pub fn cut(run: &Run, listing: &Listing, crm: &dyn Crm) -> Cut {
     let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
@@ -38,7 +38,19 @@ pub fn cut(run: &Run, listing: &Listing, crm: &dyn Crm) -> Cut {
     // number of lines left out is known for good before the first of them could be.
     let n_sound = |supply: Supply| supply.n_sound.saturating_sub(listing.left_out);
     let most = supplied::supply(run).map_or(usize::MAX, |supply| size_of(n_sound(supply)));
-    Cut { canary: size(run.plan.canary).min(most), write_batch: size(crm.limits().write_batch) }
+    let write_batch = listing.write_batch.unwrap_or_else(|| crm.limits(None).write_batch);
+    Cut { canary: size(run.plan.canary).min(most), write_batch: size(write_batch) }
+}
+
+/// The listing of a run, with the size of its batches decided before its first page.
+fn listing(run: &Run, slice: &ResolvedSlice, crm: &dyn Crm) -> Listing {
+    let listing = run.listing.clone();
+    if listing != Listing::default() {
+        return listing;
+    }
+    let most = most(run);
+    let n_records = slice.size.map(|size| most.map_or(size, |most| size.min(most))).or(most);
+    Listing { write_batch: Some(crm.limits(n_records).write_batch), ..listing }
 }
 
 /// At most this many rows: by the run's cap and by the plan's sample.
@@ -67,12 +79,15 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
         Ok(slice) => slice,
         Err(verdict) => return Ok(verdict),
     };
-    let mut listing = run.listing.clone();
+    let mut listing = listing(run, &slice, crm.as_ref());
+    let mut held = Held::default();
     // Where the CRM tells the size, whoever started the run knows already what a cap cuts off; but not how many are new.
     let is_size_told = slice.size.is_some() && run.plan.source.only != Some(Only::New);
     let is_size_untold = !is_size_told && run.plan.source.sample.is_none();
     for _ in 0..PAGES_PER_MESSAGE {
         let mut page = next_page(context, run, crm.as_ref(), &slice, &listing).await?;
+        held.take(&mut page);
+        let after = page.after;
         let n_left_out = leave_out_seen(context, run, &mut page).await?;
         listing.left_out = listing.left_out.saturating_add(n_left_out);
         let cut = cut(run, &listing, crm.as_ref());
@@ -92,6 +107,18 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
         if !context.store.freeze(run.id, &step).await? {
             // Another delivery of this message is listing too and is ahead.
             return Ok(Verdict::Drop);
+        }
+        for (no, records) in (step.from.1..).zip(step.chunks) {
+            // One whose values did not all come along is claimed and read.
+            if let Some((as_of, rows)) = held.rows(run, records) {
+                store_rows(context, run, ChunkNo(no), cut, rows, as_of).await?;
+            }
+        }
+        held.keep(&listing.tail);
+        if let Some(after) = after {
+            let now = context.clock.now();
+            let why = format!("{} is still being listed by the CRM", slice.label);
+            return Ok(Verdict::Wait { until: now.saturating_add(after).unwrap_or(now), why });
         }
         if listing.done {
             return Ok(Verdict::Complete);
@@ -113,10 +140,10 @@ async fn next_page(
 ) -> Result<Fresh, Failure> {
     let cursor = listing.cursor.clone().map(Cursor);
     if supplied::supply(run).is_some() {
-        let IdPage { records, next } = supplied::page(context, run, cursor.as_ref()).await?;
-        return Ok(Fresh { records, next, last: None });
+        let Page { records, next, .. } = supplied::page(context, run, cursor.as_ref()).await?;
+        return Ok(Fresh { records, values: None, next, after: None, last: None });
     }
-    let page = crm.list_ids(slice, cursor.as_ref()).await?;
+    let page = crm.list(slice, &pull(run), cursor.as_ref()).await?;
     let n_page = page.records.len();
     let fresh = drop_repeated(listing.last.clone(), page);
     let n_repeated = n_page.saturating_sub(fresh.records.len());
@@ -132,6 +159,18 @@ async fn leave_out_seen(context: &Context, run: &Run, page: &mut Fresh) -> Resul
     let seen = seen::left_out(context, run, &page.records).await?;
     page.records.retain(|id| !seen.contains(id));
     Ok(seen.len().try_into().unwrap_or(u64::MAX))
+}
+
+/// What a listing is asked for. The values of a sample are read once it is drawn; how many records hold the new ones, nobody
+/// knows beforehand.
+fn pull(run: &Run) -> Pull {
+    let source = &run.plan.source;
+    match source.sample {
+        None => {
+            Pull { properties: properties(run), most: run.cap.filter(|_| source.only != Some(Only::New)) }
+        }
+        Some(_) => Pull::default(),
+    }
 }
 
 /// Who claims after a step of the listing that ended with so many chunks.
@@ -170,21 +209,77 @@ async fn resolve(
 #[derive(Debug)]
 struct Fresh {
     records: Vec<RecordId>,
+    /// Their values, where they came along.
+    values: Option<Values>,
     next: Option<Cursor>,
+    /// There is nothing yet: ask again after so long.
+    after: Option<Duration>,
     /// The last id listed, where listings ascend.
     last: Option<RecordId>,
 }
 
 /// Drops ids that came before. Listings of a CRM ascend.
-fn drop_repeated(mut last: Option<RecordId>, page: IdPage) -> Fresh {
-    let mut records = Vec::with_capacity(page.records.len());
-    for id in page.records {
-        if last.as_ref().is_none_or(|last| comes_after(&id, last)) {
+fn drop_repeated(mut last: Option<RecordId>, page: Page) -> Fresh {
+    let Page { mut records, mut values, next, after } = page;
+    let mut is_fresh = Vec::with_capacity(records.len());
+    for id in &records {
+        is_fresh.push(last.as_ref().is_none_or(|last| comes_after(id, last)));
+        if is_fresh.last() == Some(&true) {
             last = Some(id.clone());
-            records.push(id);
         }
     }
-    Fresh { records, next: page.next, last }
+    retain(&mut records, &is_fresh);
+    if let Some(values) = &mut values {
+        retain(&mut values.properties, &is_fresh);
+    }
+    Fresh { records, values, next, after, last }
+}
+
+/// Keeps the items at the places that say so.
+fn retain<T>(items: &mut Vec<T>, keeps: &[bool]) {
+    let mut keeps = keeps.iter();
+    items.retain(|_| keeps.next() == Some(&true));
+}
+
+/// Values that came along with ids, until their chunk is full. What is not held is read, so that nothing hangs on it.
+#[derive(Debug, Default)]
+struct Held {
+    as_of: Option<Timestamp>,
+    records: HashMap<RecordId, Properties>,
+}
+
+impl Held {
+    /// Takes the values out of a page.
+    fn take(&mut self, page: &mut Fresh) {
+        let Some(Values { as_of, properties }) = page.values.take() else { return };
+        self.as_of = Some(self.as_of.map_or(as_of, |known| known.min(as_of)));
+        self.records.extend(page.records.iter().cloned().zip(properties));
+    }
+
+    /// The rows of a chunk, if the values of all of them are here, and since when they may have changed.
+    fn rows(&mut self, run: &Run, chunk: Vec<RecordId>) -> Option<(Timestamp, Vec<Row>)> {
+        let as_of = self.as_of?;
+        if !chunk.iter().all(|id| self.records.contains_key(id)) {
+            return None;
+        }
+        let record = |id: RecordId| {
+            let properties = self.records.remove(&id)?;
+            Some(row(run, Record { id, properties, changed: None }, Properties::new()))
+        };
+        Some((as_of, chunk.into_iter().filter_map(record).collect()))
+    }
+
+    /// Forgets all but these.
+    fn keep(&mut self, tail: &[RecordId]) {
+        if self.records.len() > tail.len() {
+            let tail: HashSet<&RecordId> = tail.iter().collect();
+            self.records.retain(|id, _| tail.contains(id));
+        }
+        if self.records.is_empty() {
+            // The room of a large page is not needed while batches are worked on.
+            *self = Self::default();
+        }
+    }
 }
 
 /// Whether the cap is reached with this page and the slice goes on.
@@ -196,7 +291,7 @@ fn cuts(cap: u64, listing: &Listing, page: &Fresh) -> bool {
 
 /// Takes one page into the listing: applies the cap, cuts chunks.
 fn take_page(listing: &Listing, page: Fresh, cap: Option<u64>, cut: Cut) -> ListingStep {
-    let Fresh { mut records, next, last } = page;
+    let Fresh { mut records, next, last, .. } = page;
     let room = cap.map_or(u64::MAX, |cap| cap.saturating_sub(listing.ids));
     records.truncate(size_of(room));
     let ids = listing.ids.saturating_add(records.len().try_into().unwrap_or(u64::MAX));
@@ -206,27 +301,35 @@ fn take_page(listing: &Listing, page: Fresh, cap: Option<u64>, cut: Cut) -> List
     let (chunks, tail) = cut.chunks(tail, listing.chunks, done);
     let n_chunks = listing.chunks.saturating_add(chunks.len().try_into().unwrap_or(u32::MAX));
     let cursor = if done { None } else { next.map(|cursor| cursor.0) };
-    let to = Listing { cursor, done, ids, chunks: n_chunks, tail, last, left_out: listing.left_out };
+    let Listing { left_out, write_batch, .. } = *listing;
+    let to = Listing { cursor, done, ids, chunks: n_chunks, tail, last, left_out, write_batch };
     ListingStep { from: (listing.ids, listing.chunks), to, chunks }
 }
 
 /// Takes one page into the sample, which waits in the tail until the slice is seen to its end. Until then the listing
 /// counts the ids it saw, so that every step starts from a place of its own; then it counts the sample.
 fn draw_page(listing: &Listing, page: Fresh, seed: &str, size: usize, cut: Cut) -> ListingStep {
-    let Fresh { records, next, last } = page;
-    let left_out = listing.left_out;
+    let Fresh { records, next, last, .. } = page;
+    let Listing { left_out, write_batch, .. } = *listing;
     let seen = listing.ids.saturating_add(records.len().try_into().unwrap_or(u64::MAX));
     let from = (listing.ids, listing.chunks);
     let drawn = sample::draw(seed, size, listing.tail.clone(), records);
     if let Some(Cursor(cursor)) = next {
-        let to =
-            Listing { cursor: Some(cursor), ids: seen, tail: drawn, last, left_out, ..Listing::default() };
+        let to = Listing {
+            cursor: Some(cursor),
+            ids: seen,
+            tail: drawn,
+            last,
+            left_out,
+            write_batch,
+            ..Listing::default()
+        };
         return ListingStep { from, to, chunks: Vec::new() };
     }
     let ids = drawn.len().try_into().unwrap_or(u64::MAX);
     let (chunks, tail) = cut.chunks(drawn, 0, true);
     let n_chunks = chunks.len().try_into().unwrap_or(u32::MAX);
-    let to = Listing { cursor: None, done: true, ids, chunks: n_chunks, tail, last, left_out };
+    let to = Listing { cursor: None, done: true, ids, chunks: n_chunks, tail, last, left_out, write_batch };
     ListingStep { from, to, chunks }
 }
 
@@ -254,7 +357,7 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
     let properties = properties(run);
     let pulled_at = context.clock.now();
     let object = &run.plan.source.object;
-    let size = usize::try_from(crm.limits().read_batch.max(1)).unwrap_or(usize::MAX);
+    let size = usize::try_from(crm.limits(None).read_batch.max(1)).unwrap_or(usize::MAX);
     let reads: Vec<_> = sound.chunks(size).map(|ids| crm.read(object, ids, &properties)).collect();
     let answers: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
     let mut records: HashMap<RecordId, Record> = HashMap::with_capacity(chunk.records.len());
@@ -280,14 +383,27 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
             }
         })
         .collect();
+    store_rows(context, run, no, cut(run, &run.listing, crm.as_ref()), rows, pulled_at).await?;
+    Ok(Verdict::Complete)
+}
+
+/// Stores the rows of a chunk as batches.
+async fn store_rows(
+    context: &Context,
+    run: &Run,
+    no: ChunkNo,
+    cut: Cut,
+    rows: Vec<Row>,
+    pulled_at: Timestamp,
+) -> Result<(), Failure> {
     let rows = seen::mark_same(context, run, rows).await?;
-    let batches: Vec<NewBatch> = cut(run, &run.listing, crm.as_ref())
+    let batches: Vec<NewBatch> = cut
         .batches(no.0, rows)
         .into_iter()
         .map(|(no, rows)| NewBatch { no: BatchNo(no), rows, pulled_at })
         .collect();
     context.store.store_chunk(run.id, no, &batches, context.clock.now()).await?;
-    Ok(Verdict::Complete)
+    Ok(())
 }
 
 /// Exactly what is needed: the targets, and the inputs that no file has.
@@ -336,7 +452,7 @@ mod tests {
 
     fn page(range: std::ops::Range<u64>, next: Option<&str>, after: &Listing) -> Fresh {
         let next = next.map(|cursor| Cursor(cursor.into()));
-        drop_repeated(after.last.clone(), IdPage { records: ids(range), next })
+        drop_repeated(after.last.clone(), Page::of_ids(ids(range), next))
     }
 
     const CUT: Cut = Cut { canary: 5, write_batch: 100 };

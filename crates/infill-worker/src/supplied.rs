@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use infill_crm::{Cursor, IdPage};
+use infill_crm::{Cursor, Page};
 use infill_model::row::Cause;
 use infill_model::slice::{Supplied, SuppliedPlace, Supply};
 use infill_model::{Class, RecordId};
@@ -21,7 +21,7 @@ pub(crate) fn supply(run: &Run) -> Option<Supply> {
 }
 
 /// One page of ids. A sample is drawn from the lines that can be used.
-pub(crate) async fn page(context: &Context, run: &Run, cursor: Option<&Cursor>) -> Result<IdPage, Failure> {
+pub(crate) async fn page(context: &Context, run: &Run, cursor: Option<&Cursor>) -> Result<Page, Failure> {
     let after = cursor.map_or_else(|| Ok(SuppliedPlace::default()), |cursor| place(context, cursor))?;
     let mut lines = context.store.supplied(run.id, after, PAGE).await?;
     let is_full = u32::try_from(lines.len()).is_ok_and(|n_lines| n_lines == PAGE);
@@ -29,7 +29,7 @@ pub(crate) async fn page(context: &Context, run: &Run, cursor: Option<&Cursor>) 
     if run.plan.source.sample.is_some() {
         lines.retain(|line| line.fault.is_none());
     }
-    Ok(IdPage { records: lines.into_iter().map(|line| line.record).collect(), next })
+    Ok(Page::of_ids(lines.into_iter().map(|line| line.record).collect(), next))
 }
 
 fn cursor_at(place: SuppliedPlace) -> Cursor {

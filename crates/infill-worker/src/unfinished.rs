@@ -91,7 +91,8 @@ pub async fn wind_up(
     save(context, run, &lease, stage, &batch, &before, state).await
 }
 
-/// Reads the rows that may have been sent: those that hold our value are verified, the others have not begun.
+/// Reads the rows that may have been sent: those that hold our value are verified, the others have not begun. Those of a job
+/// that nobody could ask may still be written.
 async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> Result<(), Failure> {
     let open = positions(&batch.results, |result| result.state == RowState::Intended);
     let Some(compiled) = run.compiled.as_ref().filter(|_| !open.is_empty()) else { return Ok(()) };
@@ -105,8 +106,11 @@ async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> R
         match look.take(&row.record) {
             Looked::Gone(gone) => settle_gone(result, gone),
             Looked::Found(found, _) => {
-                let is_ours = differing(&compiled.targets, &result.wanted, &found, &normalize).is_empty();
-                result.state = if is_ours { RowState::Settled(Outcome::Verified) } else { RowState::Pending };
+                if differing(&compiled.targets, &result.wanted, &found, &normalize).is_empty() {
+                    result.state = RowState::Settled(Outcome::Verified);
+                } else if batch.job.is_none() {
+                    result.state = RowState::Pending;
+                }
             }
         }
     }

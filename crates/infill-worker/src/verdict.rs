@@ -41,6 +41,12 @@ pub enum Verdict {
         /// Why, for a person.
         why: String,
     },
+    /// Again later; costs no attempt. The CRM is at work on rows that were handed over to it, and what becomes of them must be
+    /// known, whatever becomes of the run.
+    Await {
+        /// Not before.
+        until: Timestamp,
+    },
     /// Store or broker cannot be used, so nothing can be recorded: again later, costs no attempt.
     Postpone {
         /// Not before.
@@ -63,7 +69,12 @@ impl Verdict {
     #[must_use]
     pub fn unfinished(&self) -> Option<String> {
         match self {
-            Self::Complete | Self::CompleteAt(_) | Self::Then(_) | Self::Drop | Self::Postpone { .. } => None,
+            Self::Complete
+            | Self::CompleteAt(_)
+            | Self::Then(_)
+            | Self::Drop
+            | Self::Await { .. }
+            | Self::Postpone { .. } => None,
             Self::Wait { why, .. } => Some(why.clone()),
             Self::Retry { cause, .. } | Self::GiveUp { cause } | Self::Stop { cause } => {
                 Some(cause.message.clone())
@@ -81,6 +92,7 @@ impl Verdict {
             | Self::Then(_)
             | Self::Drop
             | Self::Wait { .. }
+            | Self::Await { .. }
             | Self::Postpone { .. } => None,
         }
     }

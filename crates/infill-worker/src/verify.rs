@@ -31,6 +31,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
     let Some(compiled) = run.compiled.clone() else { return Ok(Verdict::Drop) };
     let crm = context.connections.crm(&run.plan.connection).await?;
     context.connections.tell_time_zone(&run.plan.connection, &compiled.time_zone).await;
+    let _room = context.room(run).await;
     let now = context.clock.now();
     let lease = lease(context, now);
     let leased = lease_batch(context, run.id, no, &lease, coming.takes_over(), now).await?;

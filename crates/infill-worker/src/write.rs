@@ -1,8 +1,9 @@
 //! Writing the intended rows of one batch: one bad row never sinks it, and a row is confirmed only when its own id was seen.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use infill_crm::{Changed, Crm, Delivery, Refusal, Update, WriteAnswer};
+use infill_crm::{Changed, Crm, Delivery, Job, Refusal, Update, WriteAnswer, Written};
 use infill_model::error::Class;
 use infill_model::row::{Cause, Gone, RowState};
 use infill_model::{CompiledRun, Outcome, Properties, PropertyName, RecordId, Row, RowResult, Timestamp};
@@ -23,6 +24,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) now: Timestamp,
     /// Some intended row may have been sent: by whoever had the batch before, or by a call whose answer was lost.
     pub(crate) may_be_sent: bool,
+    /// What the CRM carries out for the intended rows by itself.
+    pub(crate) job: Option<Job>,
 }
 
 impl Writing<'_> {
@@ -99,22 +102,33 @@ impl Writing<'_> {
     }
 
     /// Writes the intended rows, bisecting what is refused as a whole. On an error, rows that settled before it stay settled
-    /// and the rest stays intended.
-    pub(crate) async fn write(&mut self) -> Result<(), infill_crm::Error> {
+    /// and the rest stays intended. When the CRM answers later, says after how long: keep the job and come again with it.
+    pub(crate) async fn write(&mut self) -> Result<Option<Duration>, infill_crm::Error> {
         let targets: Vec<_> = self.compiled.targets.iter().map(|target| &target.property).collect();
         let mut parts = vec![self.siblings_together(self.intended())];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
-            let (left_out, error) =
-                match self.crm.write(&self.compiled.object, &targets, &self.updates(&part)).await {
-                    Ok(mut answer) => {
-                        let cut_short = answer.cut_short.take();
-                        (self.settle(part, answer), cut_short)
-                    }
-                    Err(error) => (part, Some(error)),
-                };
+            let (left_out, error) = match self
+                .crm
+                .write(&self.compiled.object, &targets, &self.updates(&part), self.job.as_ref())
+                .await
+            {
+                Ok(Written::Answered(mut answer)) => {
+                    self.job = None;
+                    let cut_short = answer.cut_short.take();
+                    (self.settle(part, answer), cut_short)
+                }
+                Ok(Written::Later { job, after }) => {
+                    self.job = Some(job);
+                    self.may_be_sent = true;
+                    return Ok(Some(after));
+                }
+                // What became of its rows, the job itself tells at the next attempt.
+                Err(error) if self.job.is_some() => return Err(error),
+                Err(error) => (part, Some(error)),
+            };
             match error {
                 None => self.look_for_unconfirmed(&left_out).await?,
                 Some(error) if is_about_rows(error.class) => parts.extend(self.halve(left_out, &error)),
@@ -133,7 +147,7 @@ impl Writing<'_> {
         }
         // A row that came back neither confirmed nor refused, and whose record does not hold our value, is tried again.
         if self.intended().is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let message =
             "the CRM answered without confirming every record, and a read shows that they were not written";
@@ -304,7 +318,7 @@ pub(crate) async fn read_targets(
     ids: &[RecordId],
 ) -> Result<Look, infill_crm::Error> {
     let properties: Vec<_> = compiled.targets.iter().map(|target| target.property.name.clone()).collect();
-    let size = usize::try_from(crm.limits().read_batch.max(1)).unwrap_or(usize::MAX);
+    let size = usize::try_from(crm.limits(None).read_batch.max(1)).unwrap_or(usize::MAX);
     let mut look = Look { records: HashMap::with_capacity(ids.len()), gone: HashMap::new() };
     for ids in ids.chunks(size) {
         let answer = crm.read(&compiled.object, ids, &properties).await?;

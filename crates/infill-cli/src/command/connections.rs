@@ -141,7 +141,7 @@ async fn test(parts: &Parts, name: &ConnectionName, format: Format) -> anyhow::R
     // Whoever tests a paused connection has mended its login; if not, the call below pauses it again.
     parts.connections.resume(name).await?;
     let account = crm.account().await?;
-    let limits = crm.limits();
+    let limits = crm.limits(None);
     let reached = Reached {
         connection: ConnectionView::of(name, connection),
         account,

@@ -213,6 +213,7 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
         canary: plan.canary.into(),
         write_batch: sizes.write_batch.into(),
         write_call: sizes.write_call.into(),
+        calls_per_write: sizes.calls_per_write.into(),
         read_batch: sizes.read_batch.into(),
         write_cost: sizes.costs.write.into(),
         read_cost: sizes.costs.read.into(),
@@ -226,7 +227,7 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
         Some(_) => (rows.div_ceil(sizes.id_page.max(1).into()) + looks, ""),
         None => (looks, " besides the listing"),
     };
-    let reads = rows.div_ceil(sizes.read_batch.max(1).into());
+    let reads = if sizes.lists_values { 0 } else { rows.div_ceil(sizes.read_batch.max(1).into()) };
     let calls = cost.calls + pages + reads;
     let units = cost.units + pages * u64::from(sizes.costs.list) + reads * u64::from(sizes.costs.read);
     let unit = parts.connections.unit(&plan.connection);

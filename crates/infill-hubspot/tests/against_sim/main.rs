@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use infill_crm::auth::{StaticToken, Tokens};
 use infill_crm::meter::Meter;
-use infill_crm::{Crm, Delivery, Update, conformance};
+use infill_crm::{Crm, Delivery, Pull, Update, conformance};
 use infill_hubspot::ApiVersion;
 use infill_model::row::Gone;
 use infill_model::slice::{Readiness, Selection};
@@ -49,7 +49,7 @@ async fn lists_are_found_by_id_and_by_name_and_pulled_whole() {
         let world = World::of(unlimited(), version).await;
         let slice = world.hubspot.resolve(&contacts(), &list("42")).await.unwrap();
         assert_eq!((slice.size, slice.readiness), (Some(537), Readiness::Ready), "{version}");
-        let broken = conformance::listing(&world.hubspot, &slice).await.unwrap();
+        let broken = conformance::listing(&world.hubspot, &slice, &Pull::default()).await.unwrap();
         assert_eq!(broken, Vec::<String>::new());
     }
     let slice = world.hubspot.resolve(&contacts(), &list("42")).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_filter_means_what_it_says() {
         let slice = world.hubspot.resolve(&contacts(), &Selection::Filter(conditions.clone())).await.unwrap();
         let listed = world.listed(&slice).await;
         assert_eq!(listed, expected.into_iter().map(record).collect::<Vec<_>>(), "{conditions:?}");
-        assert!(conformance::listing(&world.hubspot, &slice).await.unwrap().is_empty());
+        assert!(conformance::listing(&world.hubspot, &slice, &Pull::default()).await.unwrap().is_empty());
     }
     let misspelt = Selection::Filter(vec![condition("emial", "is not empty", &[])]);
     let error = world.hubspot.resolve(&contacts(), &misspelt).await.unwrap_err();
@@ -242,7 +242,7 @@ async fn a_write_is_confirmed_by_id_and_reads_back_to_the_letter() {
         let world = World::of(unlimited(), version).await;
         let ids = world.ids(100);
         let updates: Vec<Update> = ids.iter().map(|id| update(id, "firstname", NAME)).collect();
-        let answer = world.hubspot.write(&contacts(), &[], &updates).await.unwrap();
+        let answer = world.write(&updates).await.unwrap();
         assert_eq!(sorted(&answer.confirmed), sorted(&ids), "{version}");
         assert!(answer.refused.is_empty() && answer.gone.is_empty());
         let read = world.hubspot.read(&contacts(), &ids, &["firstname".into()]).await.unwrap();
@@ -255,7 +255,7 @@ async fn a_write_is_confirmed_by_id_and_reads_back_to_the_letter() {
             record: ids[0].clone(),
             properties: Properties::from([("firstname".into(), json!(null))]),
         };
-        world.hubspot.write(&contacts(), &[], &[clear]).await.unwrap();
+        world.write(&[clear]).await.unwrap();
         let read = world.hubspot.read(&contacts(), &ids[..1], &["firstname".into()]).await.unwrap();
         assert_eq!(read.records[0].properties["firstname"], json!(null));
     }
@@ -273,7 +273,7 @@ async fn one_bad_row_is_refused_alone_when_traces_work_and_named_when_they_do_no
         let ids = world.ids(100);
         let mut updates: Vec<Update> = ids.iter().map(|id| update(id, "hs_lead_status", "NEW")).collect();
         updates[7] = update(&ids[7], "hs_lead_status", "NO_SUCH_STATUS");
-        let written = world.hubspot.write(&contacts(), &[], &updates).await;
+        let written = world.write(&updates).await;
         if traced_partial {
             let answer = written.unwrap();
             assert_eq!(answer.confirmed.len(), 99);
@@ -300,14 +300,14 @@ async fn a_write_to_records_that_are_gone_says_what_became_of_them() {
     control.archive("contacts", number(1)).unwrap();
     control.merge("contacts", number(3), number(2)).unwrap();
     let updates: Vec<Update> = ids.iter().take(3).map(|id| update(id, "firstname", "X")).collect();
-    let answer = world.hubspot.write(&contacts(), &[], &updates).await.unwrap();
+    let answer = world.write(&updates).await.unwrap();
     assert_eq!(answer.confirmed, [ids[0].clone()]);
     assert_eq!(answer.gone, [(ids[1].clone(), Gone { survivor: None })]);
     // The merged one is left out of a 200: unconfirmed, and a read tells.
     let read = world.hubspot.read(&contacts(), &ids[2..3], &[]).await.unwrap();
     assert_eq!(read.gone, [(ids[2].clone(), Gone { survivor: Some(ids[3].clone()) })]);
     // Alone in its batch, a deleted record is gone all the same.
-    let answer = world.hubspot.write(&contacts(), &[], &updates[1..2]).await.unwrap();
+    let answer = world.write(&updates[1..2]).await.unwrap();
     assert_eq!(answer.gone, [(ids[1].clone(), Gone { survivor: None })]);
 }
 
@@ -316,9 +316,9 @@ async fn a_2xx_with_nothing_done_confirms_nothing() {
     let world = World::bundled().await;
     world.faults("no-op,op=batch-update,count=1;omit,record=100002");
     let updates: Vec<Update> = world.ids(3).iter().map(|id| update(id, "firstname", "X")).collect();
-    let answer = world.hubspot.write(&contacts(), &[], &updates).await.unwrap();
+    let answer = world.write(&updates).await.unwrap();
     assert_eq!(answer, infill_crm::WriteAnswer::default());
-    let answer = world.hubspot.write(&contacts(), &[], &updates).await.unwrap();
+    let answer = world.write(&updates).await.unwrap();
     assert_eq!(sorted(&answer.confirmed), BTreeSet::from(["100001", "100003"]));
 }
 
@@ -339,7 +339,7 @@ async fn a_write_whose_answer_is_lost_is_unknown_and_a_refused_one_is_not() {
         ("414", Class::Bug, Delivery::Refused),
     ] {
         world.faults(&format!("{fault},op=batch-update,count=1"));
-        let error = world.hubspot.write(&contacts(), &[], &updates).await.unwrap_err();
+        let error = world.write(&updates).await.unwrap_err();
         assert_eq!((error.class, error.delivery), (class, delivery), "{fault}: {error:?}");
     }
 }
@@ -355,7 +355,7 @@ async fn a_property_that_vanished_or_is_read_only_stops_the_run() {
             [("twitterhandle", "PROPERTY_DOESNT_EXIST"), ("hs_object_id", "READ_ONLY_VALUE")]
         {
             let updates: Vec<Update> = world.ids(3).iter().map(|id| update(id, property, "1")).collect();
-            let error = world.hubspot.write(&contacts(), &[], &updates).await.unwrap_err();
+            let error = world.write(&updates).await.unwrap_err();
             assert_eq!((error.class, error.code.as_str()), (Class::Configuration, code), "{error:?}");
             assert_eq!(error.property.as_deref(), Some(property));
             assert!(error.message.ends_with("take it out of the plan's writeback"), "{error}");
@@ -371,8 +371,7 @@ async fn the_primary_company_is_set_by_its_property() {
     let catalog = world.hubspot.catalog(&contacts()).await.unwrap();
     let property = catalog.get(&"associatedcompanyid".into()).unwrap();
     assert_eq!(world.hubspot.check(property, &json!(company)), Ok(()));
-    let answer =
-        world.hubspot.write(&contacts(), &[], &[update(&id, "associatedcompanyid", &company)]).await.unwrap();
+    let answer = world.write(&[update(&id, "associatedcompanyid", &company)]).await.unwrap();
     assert_eq!(answer.confirmed, std::slice::from_ref(&id));
     let read = world.hubspot.read(&contacts(), &[id], &["associatedcompanyid".into()]).await.unwrap();
     let stored = world.hubspot.normalize(property, &read.records[0].properties["associatedcompanyid"]);
@@ -419,7 +418,7 @@ async fn an_expired_token_is_renewed_in_the_middle_of_a_run() {
     let ids = world.ids(2);
     world.hubspot.read(&contacts(), &ids, &[]).await.unwrap();
     world.sim.control().expire_tokens();
-    let answer = world.hubspot.write(&contacts(), &[], &[update(&ids[0], "firstname", "X")]).await.unwrap();
+    let answer = world.write(&[update(&ids[0], "firstname", "X")]).await.unwrap();
     assert_eq!(answer.confirmed, [ids[0].clone()]);
     assert!(world.quota.paused.lock().unwrap().is_empty());
     let account = world.hubspot.account().await.unwrap();
@@ -467,8 +466,7 @@ async fn a_token_that_is_wrong_or_may_not_is_told_apart() {
     let world = World::with_tokens(config, ApiVersion::default(), token("reads-only")).await;
     let ids = world.ids(1);
     world.hubspot.read(&contacts(), &ids, &[]).await.unwrap();
-    let error =
-        world.hubspot.write(&contacts(), &[], &[update(&ids[0], "firstname", "X")]).await.unwrap_err();
+    let error = world.write(&[update(&ids[0], "firstname", "X")]).await.unwrap_err();
     assert_eq!(error.class, Class::Configuration);
     assert!(error.message.contains("crm.objects.contacts.write"), "{error}");
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use infill_crm::auth::{AccessToken, Refresh, Scheme, StaticToken, Tokens};
 use infill_crm::meter::{Meter, Observation, Quota};
 use infill_crm::transport::{CALL_TIMEOUT, Transport, TransportConfig, Unobserved};
-use infill_crm::{Crm, Error, Update};
+use infill_crm::{Crm, Error, Pull, Update, WriteAnswer};
 use infill_hubspot::{ApiVersion, Config, HubSpot, OAuthApp, OAuthRefresh};
 use infill_model::plan::{Combinator, Condition};
 use infill_model::slice::{ResolvedSlice, Selection};
@@ -125,11 +125,17 @@ impl World {
         self.sim.control().record_ids("contacts").unwrap().into_iter().take(count).map(record).collect()
     }
 
+    /// Writes contacts.
+    pub(crate) async fn write(&self, updates: &[Update]) -> Result<WriteAnswer, Error> {
+        let written = self.hubspot.write(&ObjectType::from("contacts"), &[], updates, None).await;
+        written.map(|written| written.answered().unwrap())
+    }
+
     pub(crate) async fn listed(&self, slice: &ResolvedSlice) -> Vec<RecordId> {
         let mut all = Vec::new();
         let mut cursor = None;
         loop {
-            let page = self.hubspot.list_ids(slice, cursor.as_ref()).await.unwrap();
+            let page = self.hubspot.list(slice, &Pull::default(), cursor.as_ref()).await.unwrap();
             all.extend(page.records);
             cursor = page.next;
             if cursor.is_none() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use infill_crm::{Crm, conformance};
+use infill_crm::{Crm, Pull, conformance};
 use infill_model::row::Gone;
 use infill_model::slice::Selection;
 use infill_model::{Class, PropertyName, RecordId, Value};
@@ -92,7 +92,10 @@ async fn filters_are_found_by_id_and_by_name_and_pulled_whole() {
         ("activities", 10),
     ] {
         let slice = world.pipedrive.resolve(&object.into(), &view(&filter.to_string())).await.unwrap();
-        assert_eq!(conformance::listing(&world.pipedrive, &slice).await.unwrap(), Vec::<String>::new());
+        assert_eq!(
+            conformance::listing(&world.pipedrive, &slice, &Pull::default()).await.unwrap(),
+            Vec::<String>::new()
+        );
         // What is archived is in no list.
         let is_archived =
             |id: &str| control.value(object, id, "is_archived").is_ok_and(|archived| archived == json!(true));
@@ -159,7 +162,7 @@ async fn conditions_select_what_they_say_and_leave_no_filter_behind() {
             world.pipedrive.resolve(&persons(), &Selection::Filter(conditions.clone())).await.unwrap();
         assert_eq!(slice.size, None);
         assert_eq!(world.listed(&slice).await, expected, "{conditions:?}");
-        assert!(conformance::listing(&world.pipedrive, &slice).await.unwrap().is_empty());
+        assert!(conformance::listing(&world.pipedrive, &slice, &Pull::default()).await.unwrap().is_empty());
     }
     assert_eq!(world.pipedrive.lists().await.unwrap(), filters_before);
     let misspelt = Selection::Filter(vec![condition("Teir", "is not empty", &[])]);

@@ -22,7 +22,8 @@ async fn a_batch_that_runs_into_the_burst_limit_keeps_what_was_confirmed() {
     world.sim.control().advance_clock(Duration::from_secs(3));
     let updates: Vec<_> =
         ids.iter().map(|id| crate::world::update(id, &[(&"name".into(), json!("X"))])).collect();
-    let answer = world.pipedrive.write(&persons(), &[&targets[0]], &updates).await.unwrap();
+    let written = world.pipedrive.write(&persons(), &[&targets[0]], &updates, None).await.unwrap();
+    let answer = written.answered().unwrap();
     assert_eq!(answer.confirmed.len(), 20, "the window's worth");
     let error = answer.cut_short.unwrap();
     assert_eq!((error.class, error.delivery), (Class::Throttled, Delivery::Refused));
@@ -136,7 +137,7 @@ async fn a_field_that_was_deleted_stops_the_run() {
     let targets = world.targets("persons", &[&greeting]).await;
     world.sim.control().delete_field("persons", "Greeting").unwrap();
     let updates = [crate::world::update(&ids[0], &[(&greeting, json!("X"))])];
-    let error = world.pipedrive.write(&persons(), &[&targets[0]], &updates).await.unwrap_err();
+    let error = world.pipedrive.write(&persons(), &[&targets[0]], &updates, None).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (Class::Configuration, "unknown_field"), "{error:?}");
     assert_eq!(error.property.as_deref(), Some(greeting.as_str()));
 }

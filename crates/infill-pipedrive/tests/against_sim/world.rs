@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use infill_crm::auth::{AccessToken, ClientCredentials, Refresh, Scheme, StaticToken, Tokens};
 use infill_crm::meter::{Meter, Observation, Quota};
 use infill_crm::transport::{CALL_TIMEOUT, Transport, TransportConfig, Unobserved};
-use infill_crm::{Crm, Error, Update, WriteAnswer};
+use infill_crm::{Crm, Error, Pull, Update, WriteAnswer};
 use infill_model::plan::{Combinator, Condition};
 use infill_model::property::PropertyDef;
 use infill_model::slice::{ResolvedSlice, Selection};
@@ -152,7 +152,7 @@ impl World {
         let mut all = Vec::new();
         let mut cursor = None;
         loop {
-            let page = self.pipedrive.list_ids(slice, cursor.as_ref()).await.unwrap();
+            let page = self.pipedrive.list(slice, &Pull::default(), cursor.as_ref()).await.unwrap();
             all.extend(page.records);
             cursor = page.next;
             if cursor.is_none() {
@@ -178,7 +178,8 @@ impl World {
         let targets = self.targets(object, &[name]).await;
         let updates: Vec<Update> = records.iter().map(|id| update(id, &[(name, value.clone())])).collect();
         let targets: Vec<&PropertyDef> = targets.iter().collect();
-        self.pipedrive.write(&object.into(), &targets, &updates).await
+        let written = self.pipedrive.write(&object.into(), &targets, &updates, None).await;
+        written.map(|written| written.answered().unwrap())
     }
 }
 

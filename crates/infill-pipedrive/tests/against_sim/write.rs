@@ -129,9 +129,9 @@ async fn all_properties_of_a_record_go_into_one_call() {
     let targets = world.targets("persons", &names.iter().collect::<Vec<_>>()).await;
     let one =
         update(&ids[0], &[(&names[0], json!("Ann")), (&names[1], json!("Hi")), (&names[2], json!("Gold"))]);
-    let answer =
-        world.pipedrive.write(&persons(), &targets.iter().collect::<Vec<_>>(), &[one]).await.unwrap();
-    assert_eq!(answer.confirmed, ids);
+    let targets: Vec<_> = targets.iter().collect();
+    let written = world.pipedrive.write(&persons(), &targets, &[one], None).await.unwrap();
+    assert_eq!(written.answered().unwrap().confirmed, ids);
     let control = world.sim.control();
     assert_eq!(control.report().calls("update persons").received, 1);
     assert_eq!(

@@ -9,7 +9,7 @@ mod writing;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use infill_crm::{Crm, conformance};
+use infill_crm::{Crm, Pull, conformance};
 use infill_model::plan::Combinator;
 use infill_model::row::Gone;
 use infill_model::slice::{Readiness, Selection};
@@ -58,7 +58,7 @@ async fn list_views_are_found_by_id_label_and_name_and_pulled_whole() {
         let found = world.salesforce.resolve(&accounts(), &same).await.unwrap();
         assert_eq!((found.handle, found.size), (slice.handle.clone(), slice.size));
     }
-    let broken = conformance::listing(&world.salesforce, &slice).await.unwrap();
+    let broken = conformance::listing(&world.salesforce, &slice, &Pull::default()).await.unwrap();
     assert_eq!(broken, Vec::<String>::new());
     assert_eq!(sorted(&world.listed(&slice).await), sorted(&world.ids(4_500)));
     assert_eq!(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use infill_crm::auth::{AccessToken, Refresh, Scheme, StaticToken, Tokens};
 use infill_crm::meter::{Meter, Observation, Quota};
 use infill_crm::transport::{CALL_TIMEOUT, Transport, TransportConfig, Unobserved};
-use infill_crm::{Catalog, Crm, Error, Update, WriteAnswer};
+use infill_crm::{Catalog, Crm, Error, Pull, Update, WriteAnswer};
 use infill_model::plan::{Combinator, Condition};
 use infill_model::property::PropertyDef;
 use infill_model::slice::{ResolvedSlice, Selection};
@@ -139,7 +139,7 @@ impl World {
         let mut all = Vec::new();
         let mut cursor = None;
         loop {
-            let page = self.salesforce.list_ids(slice, cursor.as_ref()).await.unwrap();
+            let page = self.salesforce.list(slice, &Pull::default(), cursor.as_ref()).await.unwrap();
             all.extend(page.records);
             cursor = page.next;
             if cursor.is_none() {
@@ -158,7 +158,9 @@ impl World {
         let names: BTreeSet<&str> =
             updates.iter().flat_map(|update| update.properties.keys()).map(|name| name.as_str()).collect();
         let targets = self.targets(&names.into_iter().collect::<Vec<_>>()).await;
-        self.salesforce.write(&accounts(), &targets.iter().collect::<Vec<_>>(), updates).await
+        let targets: Vec<_> = targets.iter().collect();
+        let written = self.salesforce.write(&accounts(), &targets, updates, None).await;
+        written.map(|written| written.answered().unwrap())
     }
 }
 

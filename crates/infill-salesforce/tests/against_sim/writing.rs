@@ -267,7 +267,8 @@ async fn a_field_that_no_row_may_be_written_to_stops_the_run() {
 
     let targets = world.targets(&["Greeting__c"]).await;
     world.sim.control().hide_field("Account", "Greeting__c").unwrap();
-    let error = world.salesforce.write(&accounts(), &[&targets[0]], &greetings(&ids)).await.unwrap_err();
+    let error =
+        world.salesforce.write(&accounts(), &[&targets[0]], &greetings(&ids), None).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (Class::Configuration, "INVALID_FIELD"), "{error}");
 }
 

@@ -151,6 +151,27 @@ pub(super) async fn who_knows_a_batch_is_spared_its_pages_until_it_changes(world
     assert!(matches!(known(4, saved.revision).await, Leased::Yours(_)), "a row was reopened");
 }
 
+pub(super) async fn a_job_is_kept_with_its_batch_by_the_holder_alone(world: &World) {
+    let store = &world.store;
+    let run = world.running(1, 2).await;
+    let batch = leased(&**store, run, 0, lease(1)).await;
+    assert_eq!((batch.job, store.job(run, BatchNo(0)).await.unwrap()), (None, None));
+    let keep = async |owner, job| store.keep_job(run, BatchNo(0), &lease(owner), job).await.unwrap();
+    assert!(!keep(2, Some("theirs")).await, "not its lease");
+    assert!(keep(1, Some("750")).await);
+    assert!(keep(1, Some("750")).await, "again");
+    let results = [result(RowState::Intended), result(RowState::Intended)];
+    store.save_batch(run, BatchNo(0), &lease(1), &save(&results, BatchState::Queued)).await.unwrap();
+    assert_eq!(store.job(run, BatchNo(0)).await.unwrap().as_deref(), Some("750"));
+    assert_eq!(leased(&**store, run, 0, lease(3)).await.job.as_deref(), Some("750"));
+    assert!(!keep(1, None).await, "the lease was lost");
+    assert!(keep(3, None).await);
+    assert_eq!(store.job(run, BatchNo(0)).await.unwrap(), None);
+    assert_eq!(store.job(run, BatchNo(1)).await.unwrap(), None);
+    assert!(!store.keep_job(run, BatchNo(9), &lease(3), Some("x")).await.unwrap(), "no such batch");
+    assert_eq!(store.job(run, BatchNo(9)).await.unwrap(), None);
+}
+
 pub(super) async fn broken_leases_are_free_at_once(world: &World) {
     let store = &world.store;
     let run = world.running(1, 3).await;

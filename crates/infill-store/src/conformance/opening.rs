@@ -31,7 +31,7 @@ pub(super) async fn a_store_of_a_newer_program_is_refused(world: &World) {
         .await;
     for refused in [world.store.ready().await, world.open(None).await.map(drop)] {
         let Err(Error::Version { found, known }) = refused else { panic!("{refused:?}") };
-        assert_eq!((found, known), (99_990_101_000_000, 20_261_121_190_000));
+        assert_eq!((found, known), (99_990_101_000_000, 20_261_121_200_000));
     }
 }
 

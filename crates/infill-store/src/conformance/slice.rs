@@ -17,6 +17,7 @@ fn first_step() -> ListingStep {
         chunks: 1,
         tail: vec!["3".into()],
         last: Some("3".into()),
+        write_batch: Some(200),
     };
     ListingStep { from: (0, 0), to, chunks: vec![vec!["1".into(), "2".into()]] }
 }

@@ -36,7 +36,7 @@ pub(super) async fn lease(
                AND ($6 OR lease_until IS NULL OR lease_until <= $5 OR lease_owner = $3) \
                RETURNING revision IS NOT DISTINCT FROM $7, \
                CASE WHEN revision IS DISTINCT FROM $7 THEN source END AS source, \
-               CASE WHEN revision IS DISTINCT FROM $7 THEN results END AS results, no, state, states, pulled_at, revision";
+               CASE WHEN revision IS DISTINCT FROM $7 THEN results END AS results, no, state, states, pulled_at, revision, job";
     let (owner, known) = (lease.owner.cast_signed(), known.map(signed));
     let taken =
         pool.query_opt(operation, sql, &[&id, &no, &owner, &lease.until, &now, &take_over, &known]).await?;
@@ -158,6 +158,25 @@ pub(super) async fn save(
     })
 }
 
+pub(super) async fn keep_job(
+    pool: &Pool,
+    run: RunId,
+    batch: BatchNo,
+    lease: Lease,
+    job: Option<&str>,
+) -> Result<bool, Error> {
+    let sql = "UPDATE batches SET job = $4 WHERE run_id = $1 AND no = $2 AND lease_owner = $3";
+    let (id, no, owner) = (run.as_uuid(), i64::from(batch.0), lease.owner.cast_signed());
+    Ok(pool.execute("keep a job", sql, &[&id, &no, &owner, &job]).await? > 0)
+}
+
+pub(super) async fn job(pool: &Pool, run: RunId, batch: BatchNo) -> Result<Option<String>, Error> {
+    let operation = "read a job";
+    let sql = "SELECT job FROM batches WHERE run_id = $1 AND no = $2";
+    let row = pool.query_opt(operation, sql, &[&run.as_uuid(), &i64::from(batch.0)]).await?;
+    row.map_or(Ok(None), |row| row.try_get(0).map_err(Pool::unreadable(operation)))
+}
+
 pub(super) async fn list(
     pool: &Pool,
     run: RunId,
@@ -166,7 +185,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Batch>, Error> {
     let operation = "list batches";
     let after = after.map_or(-1, |no| i64::from(no.0));
-    let sql = "SELECT source, results, no, state, states, pulled_at, revision FROM batches \
+    let sql = "SELECT source, results, no, state, states, pulled_at, revision, job FROM batches \
                WHERE run_id = $1 AND no > $2 ORDER BY no LIMIT $3";
     let rows = pool.query(operation, sql, &[&run.as_uuid(), &after, &i64::from(limit)]).await?;
     rows.iter().map(|row| read(row).map_err(Pool::unreadable(operation))?.read(run)).collect()
@@ -181,5 +200,6 @@ fn read(row: &Row) -> Result<StoredBatch, tokio_postgres::Error> {
         states: row.try_get("states")?,
         pulled_at: row.try_get("pulled_at")?,
         revision: row.try_get("revision")?,
+        job: row.try_get("job")?,
     })
 }

@@ -273,6 +273,40 @@ fn save_letters(store: &Transaction<'_>, run: &str, batch: BatchNo, change: &Cha
     Ok(())
 }
 
+pub(super) async fn keep_job(
+    connections: &Connections,
+    run: RunId,
+    batch: BatchNo,
+    lease: Lease,
+    job: Option<&str>,
+) -> Result<bool, Error> {
+    let job = job.map(str::to_owned);
+    connections
+        .write("keep a job", Commit::Durable, move |store| {
+            let sql = "UPDATE batches SET job = ?4 WHERE run_id = ?1 AND no = ?2 AND lease_owner = ?3";
+            let held = params![run.to_string(), batch.0, lease.owner.cast_signed(), job];
+            Ok(store.prepare_cached(sql)?.execute(held)? > 0)
+        })
+        .await
+}
+
+pub(super) async fn job(
+    connections: &Connections,
+    run: RunId,
+    batch: BatchNo,
+) -> Result<Option<String>, Error> {
+    connections
+        .read("read a job", move |store| {
+            let sql = "SELECT job FROM batches WHERE run_id = ?1 AND no = ?2";
+            let found: Option<Option<String>> = store
+                .prepare_cached(sql)?
+                .query_row(params![run.to_string(), batch.0], |row| row.get(0))
+                .optional()?;
+            Ok(found.flatten())
+        })
+        .await
+}
+
 pub(super) async fn list(
     connections: &Connections,
     run: RunId,
@@ -297,7 +331,7 @@ pub(super) async fn list(
 /// The columns that [`read`] reads.
 macro_rules! batch_query {
     () => {
-        "SELECT no, state, s.page, coalesce(r.page, '[]'), states, pulled_at, revision FROM batches b \
+        "SELECT no, state, s.page, coalesce(r.page, '[]'), states, pulled_at, revision, job FROM batches b \
          JOIN source_pages s ON s.batch_id = b.id LEFT JOIN result_pages r ON r.batch_id = b.id"
     };
 }
@@ -312,5 +346,6 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredBatch> {
         states: row.get(4)?,
         pulled_at: moment(row.get(5)?),
         revision: row.get(6)?,
+        job: row.get(7)?,
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use infill_crm::{
-    Account, Catalog, Costs, Cursor, Error, IdPage, Limits, ListInfo, ReadAnswer, Record, WriteAnswer,
+    Account, Catalog, Costs, Cursor, Error, Limits, ListInfo, Page, Pull, ReadAnswer, Record, WriteAnswer,
 };
 use infill_model::plan::{IfChanged, Verify, When};
 use infill_model::property::{PropertyDef, PropertyKind};
@@ -56,12 +56,14 @@ impl Crm for Crooked {
         unreachable!("a write asks for no account")
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, _: Option<u64>) -> Limits {
         Limits {
             id_page: 250,
+            lists_values: false,
             read_batch: 100,
             write_batch: 100,
             write_call: 100,
+            calls_per_write: 1,
             looks: 5,
             costs: Costs::CALLS,
         }
@@ -79,7 +81,7 @@ impl Crm for Crooked {
         unreachable!("a write resolves nothing")
     }
 
-    async fn list_ids(&self, _: &ResolvedSlice, _: Option<&Cursor>) -> Result<IdPage, Error> {
+    async fn list(&self, _: &ResolvedSlice, _: &Pull, _: Option<&Cursor>) -> Result<Page, Error> {
         unreachable!("a write lists nothing")
     }
 
@@ -109,7 +111,8 @@ impl Crm for Crooked {
         _: &ObjectType,
         _: &[&PropertyDef],
         updates: &[Update],
-    ) -> Result<WriteAnswer, Error> {
+        _: Option<&Job>,
+    ) -> Result<Written, Error> {
         let call = {
             let mut calls = self.calls.lock().unwrap();
             *calls += 1;
@@ -144,7 +147,7 @@ impl Crm for Crooked {
                     return Err(error);
                 }
                 answer.cut_short = Some(error);
-                return Ok(answer);
+                return Ok(Written::Answered(answer));
             }
             self.received.lock().unwrap().entry(id).or_default().push(value.clone());
             if self.left_out.contains(&id) {
@@ -164,7 +167,7 @@ impl Crm for Crooked {
             });
         }
         answer.confirmed.reverse();
-        Ok(answer)
+        Ok(Written::Answered(answer))
     }
 
     fn normalize(&self, _: &PropertyDef, value: &Value) -> Value {
@@ -246,6 +249,7 @@ fn drive(crm: &Crooked, rows: u32, if_changed: IfChanged) -> Vec<RowResult> {
             results: &mut results,
             now: Timestamp::UNIX_EPOCH,
             may_be_sent: was_begun,
+            job: None,
         };
         let done = runtime.block_on(async {
             if was_begun {
@@ -274,6 +278,7 @@ fn a_record_that_a_person_changed_is_held_with_what_was_found() {
         results: &mut results,
         now: Timestamp::UNIX_EPOCH,
         may_be_sent: false,
+        job: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(writing.guard()).unwrap(), 3);
@@ -314,6 +319,7 @@ fn a_throttled_rest_waits_and_what_was_confirmed_stays() {
         results: &mut results,
         now: Timestamp::UNIX_EPOCH,
         may_be_sent: false,
+        job: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(writing.write()).unwrap_err();
