@@ -3,6 +3,7 @@
 //! A case is written against [`Tenant`]: what it needs from a vendor's simulated account, and nothing that only one vendor has.
 //! What one vendor alone can do is tested in the files beside this one (HubSpot) and against its simulator (the connectors).
 
+mod bulk;
 mod cases;
 mod hubspot;
 mod pipedrive;

@@ -107,13 +107,15 @@ pub(crate) struct Connection {
     pub(crate) switches: Switches,
 }
 
-/// What is said with every update. Off unless switched on.
+/// What is said with every update, off unless switched on, and which way it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Switches {
     /// Assignment rules run.
     pub(crate) auto_assign: bool,
     /// Updates that a duplicate rule only warns of are saved.
     pub(crate) allow_duplicates: bool,
+    /// One call at a time, or jobs.
+    pub(crate) transport: infill_salesforce::Route,
 }
 
 /// How a connection logs in.

@@ -41,6 +41,8 @@ pub enum Method {
     Post,
     /// Changes parts.
     Patch,
+    /// Puts a whole in its place.
+    Put,
 }
 
 /// Whether a call can change anything at the vendor. Decides what a lost answer means.
@@ -70,6 +72,8 @@ pub enum Body {
     Empty,
     /// JSON, serialised once and shared by every replay.
     Json(Bytes),
+    /// A file of comma-separated values.
+    Csv(Bytes),
     /// A form, whose values may be secrets.
     Form(Vec<(&'static str, SecretString)>),
 }
@@ -79,6 +83,7 @@ impl fmt::Debug for Body {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Json(bytes) => write!(f, "Json({} bytes)", bytes.len()),
+            Self::Csv(bytes) => write!(f, "Csv({} bytes)", bytes.len()),
             Self::Form(fields) => f.debug_list().entries(fields.iter().map(|(name, _)| name)).finish(),
         }
     }

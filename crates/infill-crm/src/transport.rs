@@ -301,6 +301,7 @@ impl Transport {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Patch => reqwest::Method::PATCH,
+            Method::Put => reqwest::Method::PUT,
         };
         let base = token.and_then(|token| token.base_url.as_ref()).unwrap_or(&self.base);
         let address = format!("{}{}", base.as_str().trim_end_matches('/'), request.path);
@@ -320,6 +321,9 @@ impl Transport {
             Body::Empty => builder,
             Body::Json(bytes) => {
                 builder.header(reqwest::header::CONTENT_TYPE, "application/json").body(bytes.clone())
+            }
+            Body::Csv(bytes) => {
+                builder.header(reqwest::header::CONTENT_TYPE, "text/csv; charset=UTF-8").body(bytes.clone())
             }
             Body::Form(fields) => {
                 let fields: Vec<(&str, &str)> =
@@ -408,7 +412,7 @@ fn causes(error: &reqwest::Error) -> String {
 fn redacted(mut error: Error, login: Option<&SecretString>, body: &Body) -> Error {
     let form = match body {
         Body::Form(fields) => fields.as_slice(),
-        Body::Empty | Body::Json(_) => &[],
+        Body::Empty | Body::Json(_) | Body::Csv(_) => &[],
     };
     // Fields such as `grant_type` are no secrets; none of those that are is this short.
     const SHORTEST_SECRET: usize = 16;

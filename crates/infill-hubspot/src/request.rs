@@ -206,7 +206,7 @@ pub fn search(version: ApiVersion, type_id: &str, search: Search<'_>) -> Result<
 pub fn search_body_length(search: Search<'_>) -> Result<usize, Error> {
     match post("search", String::new(), &SearchBody(search))?.body {
         Body::Json(bytes) => Ok(bytes.len()),
-        Body::Empty | Body::Form(_) => Ok(0),
+        Body::Empty | Body::Csv(_) | Body::Form(_) => Ok(0),
     }
 }
 
@@ -384,7 +384,7 @@ mod tests {
     fn body(request: &Request) -> Value {
         match &request.body {
             Body::Json(bytes) => serde_json::from_slice(bytes).unwrap(),
-            Body::Empty | Body::Form(_) => Value::Null,
+            Body::Empty | Body::Csv(_) | Body::Form(_) => Value::Null,
         }
     }
 

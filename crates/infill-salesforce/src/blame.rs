@@ -6,7 +6,7 @@ use infill_crm::meter::Observation;
 use infill_crm::{Delivery, Error, Refusal};
 use infill_model::{Class, RecordId, Timestamp};
 
-use crate::classify::{Fate, classify, is_of_the_plan, limit, refusal};
+use crate::classify::{Complaint, Fate, classify, is_of_the_plan, limit, refusal};
 use crate::id::Id;
 use crate::request::{Row, reference};
 use crate::response::{CompositeAnswer, PartAnswer, Saved};
@@ -101,16 +101,22 @@ impl Settled {
             let by_id = rows.iter().find(|row| Some(row.id) == id);
             let by_position = if positions_hold && id.is_none() { rows.get(nth) } else { None };
             match (saved.success, by_id.or(by_position)) {
-                (true, Some(row)) if by_id.is_some() => self.confirmed.push(row.record.clone()),
-                (false, Some(row)) => self.refuse(row, &saved),
+                (true, Some(row)) if by_id.is_some() => self.confirm(row),
+                (false, Some(row)) => self.refuse(row, &saved.errors),
                 (true, Some(_)) | (_, None) => self.fail(left_out(1)),
             }
         }
     }
 
-    fn refuse(&mut self, row: &Row<'_>, saved: &Saved) {
-        let refusal = refusal(&saved.errors);
-        match Fate::of(&saved.errors) {
+    /// A row was saved.
+    pub fn confirm(&mut self, row: &Row<'_>) {
+        self.confirmed.push(row.record.clone());
+    }
+
+    /// A row was not saved, because of this.
+    pub fn refuse(&mut self, row: &Row<'_>, complaints: &[Complaint]) {
+        let refusal = refusal(complaints);
+        match Fate::of(complaints) {
             Fate::Refused => self.refused.push((row.record.clone(), refusal)),
             Fate::Missing => self.missing.push((row.record.clone(), row.id, refusal)),
             Fate::Again => {
@@ -120,7 +126,8 @@ impl Settled {
         }
     }
 
-    fn fail(&mut self, error: Error) {
+    /// Rows have no answer, because of this.
+    pub fn fail(&mut self, error: Error) {
         if self.failed.as_ref().is_none_or(|known| gravity(&error) > gravity(known)) {
             self.failed = Some(error);
         }

@@ -1,8 +1,11 @@
 //! The calls: [`Salesforce`] puts the pure parts together and keeps nothing between them.
 
+mod bulk;
 mod find;
+mod write;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -17,13 +20,14 @@ use infill_model::slice::{ResolvedSlice, Selection};
 use infill_model::{Class, ListId, ObjectType, Properties, PropertyName, RecordId, Value};
 
 use self::find::is_of_object;
-use crate::blame::{self, Settled};
+use self::write::rows;
+use crate::bulk::{CALLS_PER_JOB, CALLS_PER_LISTING, JOB_ROWS, Kept, PAGE, Place, Route};
 use crate::classify::classify;
 use crate::id::Id;
 use crate::object::api_name;
 use crate::parent::parent;
-use crate::request::{self, ApiVersion, COLLECTION, COLLECTIONS, Manners, Row};
-use crate::response::{self, CompositeAnswer, Named, OrgLimits, QueryPage, Retrieved, Trace};
+use crate::request::{self, ApiVersion, COLLECTION, COLLECTIONS, Manners};
+use crate::response::{self, Named, OrgLimits, QueryPage, Retrieved, Trace};
 use crate::statement::Statement;
 use crate::{check, filter, normalize, slice};
 
@@ -32,9 +36,6 @@ const VENDOR: &str = "Salesforce";
 
 /// Objects whose list views are listed; of any other, a plan names the view.
 const LISTED: [&str; 5] = ["Account", "Case", "Contact", "Lead", "Opportunity"];
-
-/// Rows that are not spread over more transactions: each runs the org's triggers once.
-const SMALL_COLLECTION: usize = 20;
 
 /// Look-ups of missing records in flight at a time.
 const LOOK_UPS_AT_ONCE: usize = 2;
@@ -46,6 +47,8 @@ pub struct Config {
     pub api_version: ApiVersion,
     /// What is said with every update.
     pub manners: Manners,
+    /// Which way records go.
+    pub route: Route,
 }
 
 /// One Salesforce org.
@@ -53,6 +56,7 @@ pub struct Config {
 pub struct Salesforce {
     version: ApiVersion,
     manners: Manners,
+    route: Route,
     transport: Transport,
 }
 
@@ -69,8 +73,8 @@ impl Salesforce {
     /// The org that the transport's login reaches.
     #[must_use]
     pub fn new(config: Config, transport: Transport) -> Self {
-        let Config { api_version, manners } = config;
-        Self { version: api_version, manners, transport: transport.with_headers(&manners.headers()) }
+        let Config { api_version, manners, route } = config;
+        Self { version: api_version, manners, route, transport: transport.with_headers(&manners.headers()) }
     }
 
     async fn call(&self, request: &Request) -> Result<Answer, Error> {
@@ -136,68 +140,17 @@ impl Salesforce {
             .map_err(|error| unreadable(VENDOR, &request, &answer, &error))
     }
 
-    /// Writes as many rows as one request takes.
-    async fn write_part(&self, name: &str, rows: &[Row<'_>]) -> Result<WriteAnswer, Error> {
-        let collections: Vec<&[Row<'_>]> = rows.chunks(collection_size(rows.len())).collect();
-        let request = request::update(self.version, name, self.manners, &collections)?;
-        let answer: CompositeAnswer = self.ask(&request).await?;
-        let mut settled = blame::settle(&request, &collections, answer, self.transport.now());
-        for (reach, observation) in settled.observed.drain(..) {
-            self.transport.observe(request.meter, reach, observation).await;
-        }
-        if let Some(fault) = settled.plan_fault() {
-            return Err(fault);
-        }
-        let mut written = WriteAnswer {
-            confirmed: std::mem::take(&mut settled.confirmed),
-            refused: std::mem::take(&mut settled.refused),
-            ..WriteAnswer::default()
-        };
-        if !settled.missing.is_empty() {
-            self.settle_missing(name, &mut settled, &mut written).await;
-        }
-        let n_answered = n_answered(&written);
-        match settled.cut_short() {
-            Some(error) if n_answered == 0 => Err(error),
-            cut_short => {
-                Ok(WriteAnswer { cut_short: cut_short.filter(|_| n_answered < rows.len()), ..written })
-            }
-        }
-    }
-
-    /// Adds what became of the records that Salesforce said are not there.
-    async fn settle_missing(&self, object: &str, settled: &mut Settled, answer: &mut WriteAnswer) {
-        let missing = std::mem::take(&mut settled.missing);
-        let ids: Vec<Id> = missing.iter().map(|(_, id, _)| *id).collect();
-        // The rest of the batch is written: a look-up that fails must not lose that, and leaves its rows unconfirmed.
-        let fates = match self.look_up(object, &ids).await {
-            Ok(fates) => fates,
-            Err(error) => {
-                tracing::warn!(error = %error, "missing records not looked up");
-                return;
-            }
-        };
-        for (record, id, refusal) in missing {
-            match fates.get(&id) {
-                // It was something else that is missing: the target of a lookup.
-                Some(Fate::Alive) => answer.refused.push((record, refusal)),
-                Some(Fate::Deleted { survivor }) => answer.gone.push((record, gone(*survivor))),
-                None => answer.gone.push((record, gone(None))),
-            }
-        }
-    }
-}
-
-/// Rows in each collection of a request: what comes again after a lock or an exhausted trigger comes in smaller transactions, because
-/// fewer rows than fill a request are spread over all of its collections.
-const fn collection_size(n_rows: usize) -> usize {
-    let spread = n_rows.div_ceil(COLLECTIONS);
-    if spread < SMALL_COLLECTION {
-        SMALL_COLLECTION
-    } else if spread > COLLECTION {
-        COLLECTION
-    } else {
-        spread
+    /// A page of ids above the last one.
+    async fn list_above(&self, slice: &ResolvedSlice, last: Option<Id>) -> Result<Page, Error> {
+        let query = slice::of_handle(slice)?.page(last, request::ID_PAGE);
+        let page: QueryPage<Named> = self.ask(&request::query(self.version, "list_ids", &query)?).await?;
+        let records: Vec<RecordId> =
+            page.records.into_iter().map(|record| RecordId::from(record.id)).collect();
+        let is_full = u32::try_from(records.len()).is_ok_and(|size| size >= request::ID_PAGE);
+        // A page may be cut smaller than asked for; then it says that it is not done.
+        let has_more = is_full || !page.done;
+        let next = records.last().filter(|_| has_more).map(|last| Cursor(last.as_str().to_owned()));
+        Ok(Page::of_ids(records, next))
     }
 }
 
@@ -235,45 +188,6 @@ fn ids<'a>(records: impl Iterator<Item = &'a RecordId>) -> Result<Vec<(Id, &'a R
     Err(Error { records: strange, ..Error::new(Class::Rejected, "not_a_record_id", message) })
 }
 
-/// The rows of an update, in the types that Salesforce wants, and the refusals of rows that name a record which another row has named already:
-/// 15 and 18 characters may mean one record, and Salesforce refuses both when it finds it twice.
-fn rows<'a>(updates: &'a [Update], targets: &[&PropertyDef]) -> Result<(Vec<Row<'a>>, Refused), Error> {
-    let targets: HashMap<&PropertyName, &PropertyDef> =
-        targets.iter().map(|target| (&target.name, *target)).collect();
-    let encode = |name: &PropertyName, value: &Value| {
-        targets.get(name).map_or_else(|| value.clone(), |target| normalize::encode(target, value))
-    };
-    let mut seen = HashMap::new();
-    let mut rows = Vec::with_capacity(updates.len());
-    let mut twice = Vec::new();
-    for ((id, record), update) in ids(updates.iter().map(|update| &update.record))?.into_iter().zip(updates) {
-        if let Some(first) = seen.insert(id, record) {
-            twice.push((record.clone(), named_twice(first, record)));
-            continue;
-        }
-        let fields = update.properties.iter().map(|(name, value)| (name, encode(name, value))).collect();
-        rows.push(Row { id, record, fields });
-    }
-    Ok((rows, twice))
-}
-
-/// Rows refused, each with its reason.
-type Refused = Vec<(RecordId, Refusal)>;
-
-fn named_twice(first: &RecordId, second: &RecordId) -> Refusal {
-    Refusal {
-        code: "record_named_twice".to_owned(),
-        message: format!("\"{second}\" and \"{first}\" are one record; take one of them out of the slice"),
-        property: None,
-        correlation_id: None,
-    }
-}
-
-/// Records that an answer says something of.
-const fn n_answered(answer: &WriteAnswer) -> usize {
-    answer.confirmed.len() + answer.refused.len() + answer.gone.len()
-}
-
 #[async_trait]
 impl Crm for Salesforce {
     async fn account(&self) -> Result<Account, Error> {
@@ -291,7 +205,21 @@ impl Crm for Salesforce {
         })
     }
 
-    fn limits(&self, _n_records: Option<u64>) -> Limits {
+    fn limits(&self, n_records: Option<u64>) -> Limits {
+        // The limits, the organization, the catalog; a list view found by its label, its query and its count.
+        const LOOKS: u32 = 6;
+        if self.run_goes_by_jobs(n_records) {
+            return Limits {
+                id_page: PAGE,
+                lists_values: true,
+                read_batch: request::READ_BATCH,
+                write_batch: JOB_ROWS,
+                write_call: JOB_ROWS,
+                calls_per_write: CALLS_PER_JOB,
+                looks: LOOKS + CALLS_PER_LISTING,
+                costs: Costs::CALLS,
+            };
+        }
         let write_call = u32::try_from(COLLECTION * COLLECTIONS).unwrap_or(u32::MAX);
         Limits {
             id_page: request::ID_PAGE,
@@ -301,8 +229,7 @@ impl Crm for Salesforce {
             write_batch: request::READ_BATCH,
             write_call,
             calls_per_write: 1,
-            // The limits, the organization, the catalog; a list view found by its label, its query and its count.
-            looks: 6,
+            looks: LOOKS,
             costs: Costs::CALLS,
         }
     }
@@ -358,23 +285,22 @@ impl Crm for Salesforce {
         self.resolve_statement(object, &statement, label).await
     }
 
-    async fn list(
-        &self,
-        slice: &ResolvedSlice,
-        _pull: &Pull,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page, Error> {
-        let statement = slice::of_handle(slice)?;
-        let last = slice::last_listed(cursor)?;
-        let query = statement.page(last, request::ID_PAGE);
-        let page: QueryPage<Named> = self.ask(&request::query(self.version, "list_ids", &query)?).await?;
-        let records: Vec<RecordId> =
-            page.records.into_iter().map(|record| RecordId::from(record.id)).collect();
-        let is_full = u32::try_from(records.len()).is_ok_and(|size| size >= request::ID_PAGE);
-        // A page may be cut smaller than asked for; then it says that it is not done.
-        let has_more = is_full || !page.done;
-        let next = records.last().filter(|_| has_more).map(|last| Cursor(last.as_str().to_owned()));
-        Ok(Page::of_ids(records, next))
+    async fn list(&self, slice: &ResolvedSlice, pull: &Pull, cursor: Option<&Cursor>) -> Result<Page, Error> {
+        if let Some(cursor) = cursor {
+            return match Place::of(cursor)? {
+                Some(place) => self.go_on_listing(slice, pull, place).await,
+                None => self.list_above(slice, slice::last_listed(Some(cursor))?).await,
+            };
+        }
+        let n_records = slice.size.map(|size| pull.most.map_or(size, |most| size.min(most))).or(pull.most);
+        // Where ids are all that is wanted, pages of them are the shorter way.
+        if !pull.properties.is_empty()
+            && self.run_goes_by_jobs(n_records)
+            && let Some(page) = self.begin_listing(slice, pull, None).await?
+        {
+            return Ok(page);
+        }
+        self.list_above(slice, None).await
     }
 
     async fn read(
@@ -426,31 +352,33 @@ impl Crm for Salesforce {
         object: &ObjectType,
         targets: &[&PropertyDef],
         updates: &[Update],
-        _job: Option<&Job>,
+        job: Option<&Job>,
     ) -> Result<Written, Error> {
         if updates.is_empty() {
             return Ok(Written::Answered(WriteAnswer::default()));
         }
-        within(updates.len(), request::READ_BATCH)?;
+        within(updates.len(), JOB_ROWS)?;
         let name = api_name(object)?;
         let (rows, twice) = rows(updates, targets)?;
-        let mut written = WriteAnswer { refused: twice, ..WriteAnswer::default() };
-        for part in rows.chunks(COLLECTION * COLLECTIONS) {
-            match self.write_part(name, part).await {
-                Ok(answer) => {
-                    written.confirmed.extend(answer.confirmed);
-                    written.refused.extend(answer.refused);
-                    written.gone.extend(answer.gone);
-                    written.cut_short = answer.cut_short;
+        let mut written = match job.map(Kept::of).transpose()? {
+            Some(kept) if kept.is_sent => self.collect(name, &rows, &kept).await?,
+            Some(kept) => return self.send(&rows, kept).await,
+            None => {
+                if self.write_goes_by_job(rows.len())
+                    && let Some(later) = self.make_jobs(name, &rows).await?
+                {
+                    return Ok(later);
                 }
-                Err(error) if n_answered(&written) == 0 => return Err(error),
-                Err(error) => written.cut_short = Some(error),
+                let known = WriteAnswer { refused: twice, ..WriteAnswer::default() };
+                return self.write_parts(name, &rows, known).await.map(Written::Answered);
             }
-            if written.cut_short.is_some() {
-                break;
-            }
-        }
+        };
+        written.refused.extend(twice);
         Ok(Written::Answered(written))
+    }
+
+    async fn look(&self, job: &Job) -> Result<Option<Duration>, Error> {
+        self.look_at(job).await
     }
 
     fn parent(&self, known: &[&Properties]) -> Option<RecordId> {

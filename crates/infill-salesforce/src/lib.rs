@@ -4,6 +4,7 @@
 //! Everything is a pure function of values but [`client`] and [`oauth`], which make the calls.
 
 pub mod blame;
+pub mod bulk;
 pub mod catalog;
 pub mod check;
 pub mod classify;
@@ -21,6 +22,7 @@ pub mod slice;
 pub mod soql;
 pub mod statement;
 
+pub use bulk::Route;
 pub use client::{Config, Salesforce};
 pub use oauth::{Grant, JwtBearer, OAuthApp, OAuthRefresh};
 pub use request::{ApiVersion, Manners};

@@ -1,5 +1,7 @@
 //! Every request the connector makes, as a value.
 
+mod job;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +12,9 @@ use infill_model::{Class, PropertyName, RecordId, Value};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+pub use self::job::{
+    JobKind, Results, close, ingest_results, job, make_ingest, make_query, query_results, upload,
+};
 use crate::id::Id;
 use crate::soql;
 
@@ -86,6 +91,12 @@ pub struct Manners {
 }
 
 impl Manners {
+    /// Whether nothing out of the ordinary is said. Anything else can only be said in headers, which jobs do not have.
+    #[must_use]
+    pub fn is_default(self) -> bool {
+        self == Self::default()
+    }
+
     /// The headers of every call. They may not reach the parts of a composite request, which say them again.
     #[must_use]
     pub fn headers(self) -> Vec<(&'static str, &'static str)> {
@@ -350,7 +361,7 @@ mod tests {
     fn body(request: &Request) -> Value {
         match &request.body {
             Body::Json(bytes) => serde_json::from_slice(bytes).unwrap(),
-            Body::Empty | Body::Form(_) => Value::Null,
+            Body::Empty | Body::Csv(_) | Body::Form(_) => Value::Null,
         }
     }
 

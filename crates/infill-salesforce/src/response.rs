@@ -139,6 +139,71 @@ pub struct ListViewQuery {
     pub scope: Option<String>,
 }
 
+/// `POST /jobs/ingest` and `POST /jobs/query`.
+#[derive(Debug, Deserialize)]
+pub struct JobMade {
+    /// The id of the job.
+    pub id: String,
+}
+
+/// `GET /jobs/ingest/{id}` and `GET /jobs/query/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobInfo {
+    /// How far it is.
+    pub state: JobState,
+    /// Rows that something was done with, those refused included.
+    #[serde(default)]
+    pub number_records_processed: u64,
+    /// Why it failed.
+    pub error_message: Option<String>,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum JobState {
+    /// Made, and to be filled.
+    Open,
+    /// Closed, and waiting for its turn.
+    UploadComplete,
+    /// Being carried out.
+    InProgress,
+    /// Carried out.
+    JobComplete,
+    /// Given up half way; what was written stays written.
+    Failed,
+    /// Ended by hand.
+    Aborted,
+    /// A state that was not known when this was written.
+    #[serde(other)]
+    Other,
+}
+
+impl JobState {
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::JobComplete | Self::Failed | Self::Aborted => true,
+            Self::Open | Self::UploadComplete | Self::InProgress | Self::Other => false,
+        }
+    }
+
+    /// Salesforce's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::UploadComplete => "UploadComplete",
+            Self::InProgress => "InProgress",
+            Self::JobComplete => "JobComplete",
+            Self::Failed => "Failed",
+            Self::Aborted => "Aborted",
+            Self::Other => "a state of its own",
+        }
+    }
+}
+
 /// `POST /composite`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -73,8 +73,16 @@ impl Statement {
     /// The query for a page of ids above `last`.
     #[must_use]
     pub fn page(&self, last: Option<Id>, most: u32) -> String {
+        self.select(&[], last, Some(most.into()))
+    }
+
+    /// The query for the ids and some fields of the records above `last`.
+    #[must_use]
+    pub fn select(&self, fields: &[&str], last: Option<Id>, most: Option<u64>) -> String {
+        let fields: String = fields.iter().map(|field| format!(", {field}")).collect();
         let above = last.map(|last| format!("Id > '{last}'"));
-        format!("SELECT Id FROM {} ORDER BY Id LIMIT {most}", self.restricted(above.as_deref()))
+        let limit = most.map(|most| format!(" LIMIT {most}")).unwrap_or_default();
+        format!("SELECT Id{fields} FROM {} ORDER BY Id{limit}", self.restricted(above.as_deref()))
     }
 
     /// The query for how many records there are.
@@ -227,6 +235,10 @@ mod tests {
             assert_eq!(page(query), listed);
         }
         let all = Statement::parse("SELECT Id FROM Account").unwrap();
+        assert_eq!(
+            all.select(&["Name", "Phone"], None, None),
+            "SELECT Id, Name, Phone FROM Account ORDER BY Id"
+        );
         assert_eq!(all.page(None, 5), "SELECT Id FROM Account ORDER BY Id LIMIT 5");
         assert_eq!(all.count(), "SELECT COUNT() FROM Account");
         assert_eq!(all.object(), "Account");

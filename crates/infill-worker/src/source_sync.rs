@@ -110,7 +110,10 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
         }
         for (no, records) in (step.from.1..).zip(step.chunks) {
             // One whose values did not all come along is claimed and read.
-            if let Some((as_of, rows)) = held.rows(run, records) {
+            if let Some((as_of, found)) = held.take_chunk(records) {
+                let record = |(id, properties)| Record { id, properties, changed: None };
+                let rows =
+                    found.into_iter().map(|found| row(run, record(found), Properties::new())).collect();
                 store_rows(context, run, ChunkNo(no), cut, rows, as_of).await?;
             }
         }
@@ -256,17 +259,13 @@ impl Held {
         self.records.extend(page.records.iter().cloned().zip(properties));
     }
 
-    /// The rows of a chunk, if the values of all of them are here, and since when they may have changed.
-    fn rows(&mut self, run: &Run, chunk: Vec<RecordId>) -> Option<(Timestamp, Vec<Row>)> {
+    /// The values of a chunk, if those of all its records are here, and since when they may have changed.
+    fn take_chunk(&mut self, chunk: Vec<RecordId>) -> Option<(Timestamp, Vec<(RecordId, Properties)>)> {
         let as_of = self.as_of?;
         if !chunk.iter().all(|id| self.records.contains_key(id)) {
             return None;
         }
-        let record = |id: RecordId| {
-            let properties = self.records.remove(&id)?;
-            Some(row(run, Record { id, properties, changed: None }, Properties::new()))
-        };
-        Some((as_of, chunk.into_iter().filter_map(record).collect()))
+        Some((as_of, chunk.into_iter().filter_map(|id| self.records.remove_entry(&id)).collect()))
     }
 
     /// Forgets all but these.
@@ -351,6 +350,7 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
         return Ok(Verdict::Complete);
     }
     let crm = context.connections.crm(&run.plan.connection).await?;
+    let _room = context.room(run).await;
     let mut supplied = supplied::for_records(context, run, &chunk.records).await?;
     let is_sound = |id: &RecordId| supplied.get(id).is_none_or(|line| line.fault.is_none());
     let sound: Vec<RecordId> = chunk.records.iter().filter(|id| is_sound(id)).cloned().collect();
@@ -494,6 +494,33 @@ mod tests {
         assert_eq!(fresh.records, ids(4..6));
         assert_eq!(take_page(&step.to, fresh, None, CUT).to.ids, 5);
         assert!(comes_after(&"10".into(), &"9".into()));
+    }
+
+    #[test]
+    fn values_that_came_along_fill_the_chunks_they_are_whole_in() {
+        let values = |range: std::ops::Range<u64>| Values {
+            as_of: Timestamp::UNIX_EPOCH,
+            properties: range.map(|id| [("Name".into(), id.into())].into()).collect(),
+        };
+        let page = |range: std::ops::Range<u64>, last: Option<&str>| {
+            let page = Page { values: Some(values(range.clone())), ..Page::of_ids(ids(range), None) };
+            drop_repeated(last.map(RecordId::from), page)
+        };
+        let mut held = Held::default();
+        assert_eq!(held.take_chunk(ids(1..2)), None, "nothing came along");
+        let mut first = page(1..5, Some("2"));
+        assert_eq!(first.records, ids(3..5), "those that came before are left out with their values");
+        held.take(&mut first);
+        held.keep(&first.records);
+        held.take(&mut page(5..9, None));
+        let (as_of, chunk) = held.take_chunk(ids(3..7)).expect("all are here");
+        assert_eq!(as_of, Timestamp::UNIX_EPOCH);
+        let found: Vec<_> = chunk.iter().map(|(id, values)| (id.as_str(), values["Name"].as_u64())).collect();
+        assert_eq!(found, [("3", Some(3)), ("4", Some(4)), ("5", Some(5)), ("6", Some(6))]);
+        assert_eq!(held.take_chunk(ids(6..8)), None, "one of them was taken");
+        held.keep(&ids(8..9));
+        assert_eq!(held.take_chunk(ids(7..8)), None, "forgotten");
+        assert!(held.take_chunk(ids(8..9)).is_some() && held.records.is_empty());
     }
 
     #[test]

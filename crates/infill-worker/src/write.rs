@@ -116,7 +116,10 @@ impl Writing<'_> {
                 .await
             {
                 Ok(Written::Answered(mut answer)) => {
-                    self.job = None;
+                    // A job tells of every row that went with it; what it does not know is looked for below.
+                    if self.job.take().is_some() {
+                        self.may_be_sent = false;
+                    }
                     let cut_short = answer.cut_short.take();
                     (self.settle(part, answer), cut_short)
                 }

@@ -68,12 +68,12 @@ pub(super) const HUBSPOT: Crm = Crm {
     target: "hs_cross_account_note",
 };
 
-/// Salesforce, which counts by the day alone.
+/// Salesforce by collections; it counts by the day alone.
 pub(super) const SALESFORCE: Crm = Crm {
     name: "Salesforce",
     word: "salesforce",
     token: "sim-session",
-    unlimited: Limits { tier: "none", connection: "" },
+    unlimited: Limits { tier: "none", connection: "transport = \"collections\"\n" },
     burst: None,
     unit: None,
     // Of 10,000 records: 5 pages of ids, 5 reads, and 10 each of guards, writes and read-backs.
@@ -81,6 +81,14 @@ pub(super) const SALESFORCE: Crm = Crm {
     source: "{ object: Account, view: AllAccounts }",
     inputs: ["Name", "BillingCity", "Phone"],
     target: "Enrichment_Note__c",
+};
+
+/// Salesforce by the size of the run: a large one goes by jobs of Bulk API 2.0.
+pub(super) const SALESFORCE_BULK: Crm = Crm {
+    name: "Salesforce, Bulk API 2.0",
+    unlimited: Limits { tier: "none", connection: "transport = \"auto\"\n" },
+    most_calls: Bound::AtMost(1.5),
+    ..SALESFORCE
 };
 
 /// Pipedrive, Premium.

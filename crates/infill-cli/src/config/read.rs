@@ -11,6 +11,7 @@ use infill_model::ConnectionName;
 use infill_model::document::{At, Fields, Kind, Node};
 use infill_model::error::{Fault, FaultCode};
 use infill_rules::quota::{Limits, Rate};
+use infill_salesforce::Route;
 use secrecy::SecretString;
 use url::Url;
 
@@ -47,6 +48,7 @@ pub(super) const CONNECTION_KEYS: &[&str] = &[
     "day_reserve_percent",
     "auto_assign",
     "allow_duplicates",
+    "transport",
 ];
 
 /// Sections whose keys the environment can set, as `INFILL_<SECTION>_<KEY>`.
@@ -310,7 +312,17 @@ impl Reader<'_> {
     fn switches(&mut self, fields: &Fields<'_>) -> Option<Switches> {
         let mut flag = |key| fields.get(key).map_or(Some(false), |at| at.flag(&mut self.faults));
         let (auto_assign, allow_duplicates) = (flag("auto_assign"), flag("allow_duplicates"));
-        Some(Switches { auto_assign: auto_assign?, allow_duplicates: allow_duplicates? })
+        let at = fields.get("transport");
+        let transport =
+            at.as_ref().map_or(Some(Route::default()), |at| at.word(&Route::ALL, &mut self.faults));
+        let (auto_assign, allow_duplicates, transport) = (auto_assign?, allow_duplicates?, transport?);
+        if let Some(at) = at.filter(|_| transport == Route::Bulk && (auto_assign || allow_duplicates)) {
+            let message =
+                "Bulk API 2.0 knows neither auto_assign nor allow_duplicates; leave out transport, or these";
+            self.faults.push(at.fault(FaultCode::InvalidValue, message));
+            return None;
+        }
+        Some(Switches { auto_assign, allow_duplicates, transport })
     }
 
     /// Refuses keys that another vendor has: ignored, they would seem to hold.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use infill_salesforce::Route;
+
 use crate::config::Vendor;
 
 /// The schema, for editors that check and complete TOML by it.
@@ -79,6 +81,10 @@ pub(crate) fn schema() -> Value {
             },
             "auto_assign": switch("Salesforce: assignment rules run when a record is updated."),
             "allow_duplicates": switch("Salesforce: updates that a duplicate rule only warns of are saved."),
+            "transport": {
+                "enum": Route::ALL.map(|(word, _)| word), "default": "auto",
+                "description": "Salesforce: which way records go; by the number of a run's records unless it says.",
+            },
         }),
     );
     if let Value::Object(connection) = &mut connection {

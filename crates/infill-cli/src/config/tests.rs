@@ -44,6 +44,7 @@ day_reserve_percent = 25
 crm = "salesforce"
 base_url = "https://acme.my.salesforce.com"
 allow_duplicates = true
+transport = "collections"
 [connections.org.jwt]
 client_id = "key"
 username = "ann@example.com"
@@ -121,7 +122,12 @@ fn a_whole_configuration_is_read() {
     assert_eq!((org.vendor, org.api_version.as_str()), (Vendor::Salesforce, "v68.0"));
     let limits = Limits { reserve_percent: 20, is_day_rolling: true, ..Limits::default() };
     assert_eq!(org.limits, limits);
-    assert_eq!(org.switches, Switches { auto_assign: false, allow_duplicates: true });
+    let switches = Switches {
+        auto_assign: false,
+        allow_duplicates: true,
+        transport: infill_salesforce::Route::Collections,
+    };
+    assert_eq!(org.switches, switches);
     let Login::Jwt(jwt) = &org.login else { panic!("{:?}", org.login) };
     assert_eq!((jwt.username.as_str(), jwt.audience.as_deref()), ("ann@example.com", None));
 

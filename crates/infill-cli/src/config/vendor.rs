@@ -105,7 +105,7 @@ impl Vendor {
                 api_versions: &["v64.0", "v65.0", "v66.0", "v67.0", "v68.0"],
                 logins: &["client_credentials", "jwt"],
                 logins_at_account: &["token_env", "token_file", "client_credentials"],
-                switches: &["auto_assign", "allow_duplicates"],
+                switches: &["auto_assign", "allow_duplicates", "transport"],
                 // Salesforce counts calls by the day, and at a time only those that take 20 seconds and more.
                 burst: None,
                 search: None,
@@ -128,7 +128,7 @@ impl Terms {
 }
 
 /// Keys that not all vendors have.
-pub(super) const VENDOR_KEYS: [&str; 9] = [
+pub(super) const VENDOR_KEYS: [&str; 10] = [
     "calls_per_10_seconds",
     "calls_per_2_seconds",
     "search_calls_per_second",
@@ -138,4 +138,5 @@ pub(super) const VENDOR_KEYS: [&str; 9] = [
     "jwt",
     "auto_assign",
     "allow_duplicates",
+    "transport",
 ];

@@ -15,6 +15,7 @@ use infill_model::{Clock, ObjectType, Properties, RecordId, Timestamp, Value};
 use infill_salesforce::{Config, Grant, OAuthApp, OAuthRefresh, Salesforce};
 use infill_sim::salesforce as sim;
 use secrecy::SecretString;
+use serde_json::json;
 
 /// The time of the simulated org, so that a test may move both.
 #[derive(Debug)]
@@ -209,4 +210,8 @@ pub(crate) fn login(sim: &sim::Simulator, grant: Grant) -> Arc<dyn Tokens> {
         refresh_token: Mutex::new(sim::SIM_REFRESH_TOKEN.into()),
         held: tokio::sync::Mutex::default(),
     })
+}
+
+pub(crate) fn greetings(ids: &[RecordId]) -> Vec<Update> {
+    ids.iter().map(|id| update(id, &[("Greeting__c", json!(format!("Hello {id}")))])).collect()
 }

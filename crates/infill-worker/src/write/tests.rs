@@ -29,6 +29,8 @@ struct Crooked {
     lost: BTreeSet<usize>,
     /// Calls that are cut short, by number.
     cuts: BTreeMap<usize, Cut>,
+    /// Updates are taken as a job.
+    answers_later: bool,
     calls: Mutex<usize>,
     /// The values that reached the CRM, in order, by record.
     received: Mutex<BTreeMap<u32, Vec<String>>>,
@@ -111,8 +113,11 @@ impl Crm for Crooked {
         _: &ObjectType,
         _: &[&PropertyDef],
         updates: &[Update],
-        _: Option<&Job>,
+        job: Option<&Job>,
     ) -> Result<Written, Error> {
+        if self.answers_later && job.is_none() {
+            return Ok(Written::Later { job: Job("made".to_owned()), after: Duration::ZERO });
+        }
         let call = {
             let mut calls = self.calls.lock().unwrap();
             *calls += 1;
@@ -328,6 +333,33 @@ fn a_throttled_rest_waits_and_what_was_confirmed_stays() {
     let states: Vec<RowState> = results.iter().map(|result| result.state).collect();
     assert_eq!(states, [RowState::Confirmed, RowState::Confirmed, RowState::Pending, RowState::Pending]);
     assert_eq!(*crm.calls.lock().unwrap(), 1);
+}
+
+#[test]
+fn a_job_is_kept_until_it_answers_and_its_rows_stay_intended() {
+    let crm = Crooked { answers_later: true, lost: BTreeSet::from([1]), ..Crooked::default() };
+    let compiled = compiled(IfChanged::Hold);
+    let (rows, mut results) = batch(3);
+    let mut writing = Writing {
+        crm: &crm,
+        compiled: &compiled,
+        rows: &rows,
+        results: &mut results,
+        now: Timestamp::UNIX_EPOCH,
+        may_be_sent: false,
+        job: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(writing.write()).unwrap(), Some(Duration::ZERO));
+    assert_eq!((writing.job.clone(), *crm.calls.lock().unwrap()), (Some(Job("made".to_owned())), 0));
+    // An error about the job leaves it, and nobody reads its rows back: it tells itself.
+    assert_eq!(runtime.block_on(writing.write()).unwrap_err().code, "reset");
+    assert_eq!(writing.job, Some(Job("made".to_owned())));
+    writing.forget_unsent();
+    assert!(writing.results.iter().all(|result| result.state == RowState::Intended));
+    assert_eq!(runtime.block_on(writing.write()).unwrap(), None);
+    assert_eq!(writing.job, None);
+    assert!(results.iter().all(|result| result.state == RowState::Confirmed));
 }
 
 fn any_cut() -> impl Strategy<Value = Cut> {
