@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use infill_model::{ConnectionName, ObjectType, Outcome};
+use infill_model::{ConnectionName, ObjectType, Outcome, RecordId};
 use infill_sim::hubspot::{ApiVersion, Faults, LimitTier};
 use infill_sim::{pipedrive, salesforce};
 
@@ -37,6 +37,12 @@ Examples:
   infill run plan.yaml --limit 200
   infill run plan.yaml --all
   infill run --resume latest";
+
+const UNDO_EXAMPLES: &str = "\
+Examples:
+  infill undo latest --dry-run          what would be put back; writes nothing
+  infill undo latest
+  infill undo 8f3c2a --record 101 --record 102";
 
 /// Enriches CRM records in place, and proves it by reading them back.
 #[derive(Debug, Parser)]
@@ -121,6 +127,9 @@ pub(crate) enum Command {
     /// Stops a run after the batches now in flight; asking twice does no harm
     #[command(after_help = RUN_REF_HELP)]
     Cancel(Cancel),
+    /// Takes a run back: puts the values back that it replaced, where nobody changed them since
+    #[command(after_help = format!("{UNDO_EXAMPLES}\n\n{RUN_REF_HELP}\n\n{EXIT_CODES}"))]
+    Undo(Undo),
     /// Looks after rows that will not be tried again by themselves
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -256,6 +265,23 @@ pub(crate) struct Cancel {
     /// The run
     #[arg(value_name = "RUN")]
     pub(crate) run: RunRef,
+}
+
+/// `infill undo`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Undo {
+    /// The run to take back
+    #[arg(value_name = "RUN")]
+    pub(crate) run: RunRef,
+    /// Only this record; may be given several times
+    #[arg(long = "record", value_name = "ID")]
+    pub(crate) records: Vec<RecordId>,
+    /// Read what the records hold now, say what would be put back, and write nothing
+    #[arg(long, conflicts_with = "detach")]
+    pub(crate) dry_run: bool,
+    /// Record the undo and leave it to the workers
+    #[arg(long)]
+    pub(crate) detach: bool,
 }
 
 /// `infill dead-letters …`.

@@ -18,4 +18,5 @@ pub(crate) mod schedules;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod sim;
+pub(crate) mod undo;
 pub(crate) mod worker;

@@ -74,6 +74,7 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
         | Command::Show(_)
         | Command::Rows(_)
         | Command::Cancel(_)
+        | Command::Undo(_)
         | Command::DeadLetters(_)
         | Command::Lists(_)
         | Command::Properties(_)
@@ -99,6 +100,7 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Show(args) => command::show::show(&parts().await?, &args).await,
         Command::Rows(args) => command::rows::rows(&parts().await?, &args).await,
         Command::Cancel(args) => command::cancel::cancel(&parts().await?, &args).await,
+        Command::Undo(args) => command::undo::undo(&parts().await?, &args).await,
         Command::DeadLetters(args) => command::dead_letters::dead_letters(&parts().await?, &args).await,
         Command::Lists(args) => command::lists::lists(&parts().await?, &args).await,
         Command::Properties(args) => command::properties::properties(&parts().await?, &args).await,

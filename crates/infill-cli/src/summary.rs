@@ -73,6 +73,9 @@ async fn hints(parts: &Parts, run: &Run) -> anyhow::Result<Vec<String>> {
     if n_letters > 0 {
         hints.push(format!("look: infill dead-letters list --run {id}   ({n_letters} open)"));
     }
+    if counts.verified + counts.written > 0 && run.plan.source.undoes.is_none() {
+        hints.push(format!("not what you wanted? infill undo {id} --dry-run"));
+    }
     if run.cap.is_some_and(|cap| run.progress.ids >= cap)
         && run.state == RunState::Completed
         && counts.all_well()

@@ -64,6 +64,15 @@ pub struct RowResult {
     pub survivor: Option<RecordId>,
 }
 
+/// What a run did to one record, as an undo of the run carries it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// What it wrote.
+    pub wrote: Properties,
+    /// What these properties held before.
+    pub before: Properties,
+}
+
 /// How far a row is within its batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

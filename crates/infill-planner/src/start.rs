@@ -1,10 +1,12 @@
 //! Starting a run: recording it is enough, the reconciler publishes its first message.
 
-use infill_model::plan::FIRST_RUN_CAP;
+use infill_model::plan::{FIRST_RUN_CAP, IfChanged, PropertyWrite, Source, Verify, When, Writeback};
+use infill_model::run::TargetProperty;
 use infill_model::slice::ResolvedSlice;
 use infill_model::{Plan, RunId, Timestamp};
+use infill_rules::undo::INPUT;
 use infill_store::Store;
-use infill_store::store::NewRun;
+use infill_store::store::{NewRun, Run};
 
 use crate::error::Error;
 
@@ -51,6 +53,46 @@ pub async fn start(
     let id = RunId::new(now, random);
     store.create_run(&NewRun { id, plan, cap, in_flight: in_flight.max(1), slice, created_at: now }).await?;
     Ok(id)
+}
+
+/// The plan that takes a run back: each property the run wrote gets its before-image, where the record still holds the run's
+/// value. `None` for a run that was never configured: it wrote nothing.
+#[must_use]
+pub fn undo_plan(run: &Run) -> Option<Plan> {
+    let compiled = run.compiled.as_ref()?;
+    let reference = format!("{{{{input.{INPUT}}}}}");
+    let write = |target: &TargetProperty| PropertyWrite {
+        name: target.property.name.clone(),
+        value: reference.clone(),
+        when: When::Always,
+    };
+    let Plan { name, connection, source, canary, .. } = run.plan.as_ref();
+    Some(Plan {
+        name: format!("Undo of {name}"),
+        connection: connection.clone(),
+        source: Source {
+            object: source.object.clone(),
+            list: None,
+            filter: None,
+            view: None,
+            query: None,
+            ids: None,
+            undoes: Some(run.id),
+            max_count: None,
+            sample: None,
+            only: None,
+            schedule: None,
+        },
+        inputs: vec![INPUT.into()],
+        chain: Vec::new(),
+        writeback: Writeback {
+            properties: compiled.targets.iter().map(write).collect(),
+            if_changed: IfChanged::Hold,
+            guard_older_than: compiled.guard_older_than_seconds,
+        },
+        verify: Verify::All,
+        canary: *canary,
+    })
 }
 
 #[cfg(test)]

@@ -18,3 +18,4 @@ pub mod sample;
 pub mod schedule;
 pub mod seen;
 pub mod settle;
+pub mod undo;

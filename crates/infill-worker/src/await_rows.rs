@@ -63,7 +63,7 @@ pub async fn await_rows(context: &Context, run: &Run, attempt: u32) -> Result<Ve
 
 /// How many rows should have arrived, where the CRM says so.
 async fn expected(context: &Context, run: &Run) -> Result<Option<u64>, Failure> {
-    if run.plan.source.ids.is_some() {
+    if run.plan.source.is_supplied() {
         // The file was taken in before the run began: what was listed is what there is.
         return Ok(None);
     }

@@ -24,6 +24,7 @@ pub mod verify;
 mod handed_over;
 mod letter;
 mod seen;
+mod undo;
 mod write;
 
 pub use consume::Worker;

@@ -34,7 +34,7 @@ pub enum Error {
     Faults(Vec<Fault>),
 }
 
-/// Asks the CRM and checks the plan against it. `given` is the slice of a plan that names a file of record ids.
+/// Asks the CRM and checks the plan against it. `given` is the slice of a plan whose records are supplied.
 ///
 /// # Errors
 /// [`Error::Faults`] with every fault at once.
@@ -43,13 +43,13 @@ pub async fn preflight(crm: &dyn Crm, plan: &Plan, given: Option<ResolvedSlice>)
     let catalog = crm.catalog(&plan.source.object).await?;
     let supplied = given.as_ref().and_then(Supply::of).unwrap_or_default().inputs;
     let targets = targets(plan, &supplied, &catalog, crm).map_err(Error::Faults)?;
-    let Some(selection) = plan.source.selection() else {
-        let message = "exactly one of list, filter, view, query and ids selects the records";
-        return Err(Error::Faults(vec![Fault::new(FaultCode::MissingKey, "source", message)]));
-    };
-    let slice = match given {
-        Some(slice) => slice,
-        None => crm.resolve(&plan.source.object, &selection).await?,
+    let slice = match (given, plan.source.selection()) {
+        (Some(slice), _) => slice,
+        (None, Some(selection)) => crm.resolve(&plan.source.object, &selection).await?,
+        (None, None) => {
+            let message = "exactly one of list, filter, view, query and ids selects the records";
+            return Err(Error::Faults(vec![Fault::new(FaultCode::MissingKey, "source", message)]));
+        }
     };
     let most = plan.source.most();
     let sizes = crm.limits(slice.size.map(|size| most.map_or(size, |most| size.min(most))).or(most));

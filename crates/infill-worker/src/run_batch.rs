@@ -22,6 +22,7 @@ use crate::handed_over::lease_batch;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes, rejected};
 use crate::meter::take_calls;
 use crate::seen::{learnt, leave};
+use crate::undo;
 use crate::verdict::{Failure, Verdict};
 use crate::write::{Writing, positions, settle_gone};
 
@@ -99,7 +100,14 @@ pub async fn run_batch(
     let was_begun = results.iter().any(|result| result.state == RowState::Intended);
     let mut has_produced = results.iter().any(|result| result.state == RowState::Pending);
     if has_produced {
-        results = evaluate(&chain, &rows, results, &compiled, crm.as_ref(), now).await?;
+        match run.plan.source.undoes {
+            Some(undoes) => {
+                if undo::judge(undoes, &rows, &mut results, &compiled, crm.as_ref(), now) {
+                    context.store.warn_run(run.id, &undo::left_in_part(run)).await?;
+                }
+            }
+            None => results = evaluate(&chain, &rows, results, &compiled, crm.as_ref(), now).await?,
+        }
     }
     let has_intent = results.iter().any(|result| result.state == RowState::Intended);
     if has_intent {

@@ -16,8 +16,7 @@ const PAGE: u32 = 1_000;
 
 /// What the file of a run is known to hold; `None` for a run that selects its records otherwise.
 pub(crate) fn supply(run: &Run) -> Option<Supply> {
-    run.plan.source.ids.as_ref()?;
-    Supply::of(run.slice.as_ref()?)
+    Supply::of(run.slice.as_ref().filter(|_| run.plan.source.is_supplied())?)
 }
 
 /// One page of ids. A sample is drawn from the lines that can be used.
@@ -55,7 +54,7 @@ pub(crate) async fn for_records(
     run: &Run,
     records: &[RecordId],
 ) -> Result<HashMap<RecordId, Supplied>, Failure> {
-    if run.plan.source.ids.is_none() {
+    if !run.plan.source.is_supplied() {
         return Ok(HashMap::new());
     }
     let lines = context.store.supplied_for(run.id, records).await?;

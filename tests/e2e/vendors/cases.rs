@@ -6,6 +6,7 @@ pub(crate) mod failure;
 pub(crate) mod only;
 pub(crate) mod schedule;
 pub(crate) mod slice;
+pub(crate) mod undo;
 pub(crate) mod writeback;
 
 use infill_model::{Outcome, RunState};
@@ -63,6 +64,9 @@ macro_rules! every_case {
             schedule::a_start_waits_for_a_run_in_progress,
             schedule::a_start_is_skipped_while_a_run_goes_on,
             schedule::missed_starts_are_told,
+            undo::an_undo_puts_back_what_nobody_changed_since_and_can_be_undone,
+            undo::an_undo_takes_back_one_property_and_leaves_another,
+            undo::a_process_killed_in_an_undo_loses_nothing,
             account::a_plan_that_does_not_fit_the_account_is_refused,
             account::nothing_secret_is_left_behind,
             account::a_refresh_token_used_up_by_two_workers_at_once_is_renewed_once,

@@ -102,16 +102,18 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
         parts.store.warn_run(id, note).await?;
     }
     eprintln!("run {id}");
-    if args.detach {
-        let who = if parts.is_embedded() {
-            "`infill worker`, or `infill run --resume`, works"
-        } else {
-            "the workers work"
-        };
-        eprintln!("  recorded; {who} on it; `infill show {id}` tells how far it is");
-        return Ok(Exit::Well);
-    }
-    work_and_follow(parts, id).await
+    if args.detach { Ok(leave(parts, id)) } else { work_and_follow(parts, id).await }
+}
+
+/// Leaves a run to others, and says who works on it.
+pub(crate) fn leave(parts: &Parts, id: RunId) -> Exit {
+    let who = if parts.is_embedded() {
+        "`infill worker`, or `infill run --resume`, works"
+    } else {
+        "the workers work"
+    };
+    eprintln!("  recorded; {who} on it; `infill show {id}` tells how far it is");
+    Exit::Well
 }
 
 /// Records the run in the store.
@@ -121,22 +123,25 @@ pub(crate) async fn record(parts: &Parts, plan: Plan, cap: Option<u64>) -> anyho
 
 /// What the id of a run is made of.
 #[derive(Clone, Copy)]
-struct Stamp {
+pub(crate) struct Stamp {
     now: Timestamp,
     random: [u8; 10],
 }
 
 impl Stamp {
-    fn now(parts: &Parts) -> Self {
+    /// One for a run that begins now.
+    pub(crate) fn now(parts: &Parts) -> Self {
         Self { now: parts.clock.now(), random: rand::random() }
     }
 
-    fn id(self) -> RunId {
+    /// The id.
+    pub(crate) fn id(self) -> RunId {
         RunId::new(self.now, self.random)
     }
 }
 
-async fn record_at(
+/// Records a run whose id is known already, because something was supplied to it.
+pub(crate) async fn record_at(
     parts: &Parts,
     plan: Plan,
     cap: Option<u64>,

@@ -8,7 +8,7 @@ pub mod parse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::id::{ActionId, ConnectionName, ListId, ObjectType, PropertyName};
+use crate::id::{ActionId, ConnectionName, ListId, ObjectType, PropertyName, RunId};
 use crate::schedule::Schedule;
 use crate::slice::{Ids, Selection};
 use crate::value::Value;
@@ -78,6 +78,10 @@ pub struct Source {
     /// A CSV file of record ids, relative to the plan; `-` is standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Ids>,
+    /// The run that is taken back: the records it wrote. No file can say this, `infill undo` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub undoes: Option<RunId>,
     /// At most this many records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_count: Option<u64>,
@@ -107,6 +111,12 @@ impl Source {
         .flatten();
         let first = ways.next()?;
         ways.next().is_none().then_some(first)
+    }
+
+    /// Whether the records are named to the store before the run begins, with inputs of their own.
+    #[must_use]
+    pub const fn is_supplied(&self) -> bool {
+        self.ids.is_some() || self.undoes.is_some()
     }
 
     /// At most this many records by what the plan says: the smaller of `max_count` and `sample`.

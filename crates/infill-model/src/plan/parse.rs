@@ -178,6 +178,7 @@ fn source(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Source> {
         ids: optional(ids)?,
         max_count: optional(max_count)?,
         sample: optional(sample)?,
+        undoes: None,
         only: optional(only)?,
         schedule: optional(schedule)?,
     })

@@ -327,6 +327,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 query: None,
                 ids: None,
                 max_count: Some(u64::from(seconds) + 1),
+                undoes: None,
                 only: [None, Some(Only::New), Some(Only::Changed)][usize::from(seconds % 3)],
                 sample: (seconds % 2 == 0).then_some(50),
                 schedule: None,
