@@ -153,7 +153,7 @@ async fn dry_run(
 ) -> anyhow::Result<Exit> {
     let Some(compiled) = &run.compiled else { return Ok(Exit::Well) };
     let names: Vec<_> = compiled.targets.iter().map(|target| target.property.name.clone()).collect();
-    let size = usize::try_from(crm.limits().read_batch.max(1)).unwrap_or(usize::MAX);
+    let size = usize::try_from(crm.limits(None).read_batch.max(1)).unwrap_or(usize::MAX);
     let normalize = |property: &_, value: &_| crm.normalize(property, value);
     let mut forecast = Forecast::default();
     let mut pages = Pages::of(parts, run);
