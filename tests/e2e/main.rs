@@ -12,6 +12,7 @@
     reason = "tests end at the first thing that is not as it should be"
 )]
 
+mod actions;
 mod bad_input;
 mod crash;
 mod demo;

@@ -1,10 +1,16 @@
 //! Action kinds: a registry, and the seam each kind fills.
 //!
-//! A new kind is one file in this folder and one line in [`KINDS`]. A kind that needs IO will get its client handed
-//! in; none does so far, and none may reach for one.
+//! A new kind is one file in this folder and one line in [`KINDS`]. A kind that needs IO is a [`remote::Remote`]: it makes a
+//! [`Call`] of a row and waits for the outputs; who performs it is not known here, and no kind may reach for a client.
 
 mod filter;
 mod format_data_using_js_expression;
+mod remote;
+mod salesforce_create_record;
+mod salesforce_create_task;
+mod salesforce_lookup_record;
+mod salesforce_update_record;
+mod salesforce_upsert_record;
 
 use std::fmt;
 
@@ -17,17 +23,37 @@ use crate::failure::Failure;
 use crate::reference::{RowView, Scope, quoted};
 use crate::script::{Script, Scripts};
 
+pub(crate) use remote::Remote;
+pub use remote::{Call, RemoteAction, remote_actions};
+
 /// Every kind there is.
-const KINDS: [&dyn Kind; 2] =
-    [&filter::Filter, &format_data_using_js_expression::FormatDataUsingJsExpression];
+const KINDS: [&dyn Kind; 7] = [
+    &filter::Filter,
+    &format_data_using_js_expression::FormatDataUsingJsExpression,
+    &salesforce_create_record::KIND,
+    &salesforce_create_task::KIND,
+    &salesforce_lookup_record::KIND,
+    &salesforce_update_record::KIND,
+    &salesforce_upsert_record::KIND,
+];
 
 /// A kind of action, as a plan names it.
 pub(crate) trait Kind: Sync {
     /// The name in plans; that of the public action pages.
     fn name(&self) -> &'static str;
 
-    /// The keys of its `inputs`; all are required, so far.
-    fn inputs(&self) -> &'static [&'static str];
+    /// The keys of its `inputs` that must be there.
+    fn inputs(&self) -> Vec<&'static str>;
+
+    /// The keys of its `inputs` that may be left out.
+    fn optional(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// What it is when another system performs it.
+    fn remote(&self) -> Option<&Remote> {
+        None
+    }
 
     /// What `{{id.OUTPUT}}` may name.
     fn outputs(&self) -> &'static [&'static str];
@@ -49,6 +75,8 @@ pub(crate) enum Produced {
     Outputs(Map<String, Value>),
     /// The row goes no further; why, in words.
     Stop(String),
+    /// Another system is to perform the action with these inputs; `true` when doing it twice does no more than once.
+    Perform { kind: &'static str, inputs: Map<String, Value>, is_idempotent: bool },
 }
 
 /// Where an action is being compiled.
@@ -76,12 +104,14 @@ impl Place<'_> {
 
     fn check_keys(&mut self, kind: &dyn Kind) -> bool {
         let n_before = self.faults.len();
-        for key in self.inputs.keys().filter(|key| !kind.inputs().contains(&key.as_str())) {
-            let near = did_you_mean(key, kind.inputs().iter().copied());
+        let (required, optional) = (kind.inputs(), kind.optional());
+        let known = || required.iter().chain(&optional).copied();
+        for key in self.inputs.keys().filter(|key| !known().any(|known| known == key.as_str())) {
+            let near = did_you_mean(key, known());
             let message = format!("{} has no input `{key}`{near}", kind.name());
             self.faults.push(Fault::new(FaultCode::UnknownKey, self.path_of(key), message));
         }
-        for key in kind.inputs().iter().filter(|key| !self.inputs.contains_key(**key)) {
+        for key in required.iter().filter(|key| !self.inputs.contains_key(**key)) {
             let message = format!("{} needs the input `{key}`", kind.name());
             self.faults.push(Fault::new(FaultCode::MissingKey, self.path.clone(), message));
         }
@@ -116,14 +146,43 @@ mod tests {
 
     #[test]
     fn kinds_are_pinned() {
-        let kinds: Vec<(&str, &[&str], &[&str])> =
-            KINDS.iter().map(|kind| (kind.name(), kind.inputs(), kind.outputs())).collect();
-        assert_eq!(
-            kinds,
-            [
-                ("filter", &["path_conditions"][..], &[][..]),
-                ("format_data_using_js_expression", &["data_formatter"][..], &["formatted_data"][..]),
-            ]
-        );
+        for (kind, (name, inputs, optional, outputs)) in KINDS.iter().zip([
+            ("filter", &["path_conditions"][..], &[][..], &[][..]),
+            ("format_data_using_js_expression", &["data_formatter"], &[], &["formatted_data"]),
+            (
+                "salesforce_create_record",
+                &["salesforce_object", "add_fields_and_their_values"],
+                &["run_salesforce_assignment_rules"],
+                &["record_id", "account_url"],
+            ),
+            (
+                "salesforce_create_task",
+                &["subject"],
+                &["what_id", "who_id", "description", "activity_date", "task_subtype"],
+                &["record_id", "account_url"],
+            ),
+            (
+                "salesforce_lookup_record",
+                &["salesforce_object", "add_fields_and_their_values", "search_operator"],
+                &["exact_match"],
+                &["records_found"],
+            ),
+            (
+                "salesforce_update_record",
+                &["record_id", "salesforce_object", "add_fields_and_their_values"],
+                &["ignore_empty_values", "run_salesforce_assignment_rules"],
+                &["record_id", "account_url"],
+            ),
+            (
+                "salesforce_upsert_record",
+                &["salesforce_object", "salesforce_external_id_field", "add_fields_and_their_values"],
+                &["force_update_on_collision", "ignore_empty_values", "run_salesforce_assignment_rules"],
+                &["record_id", "operation_type", "account_url"],
+            ),
+        ]) {
+            assert_eq!(kind.name(), name);
+            assert_eq!((kind.inputs(), kind.optional()), (inputs.to_vec(), optional.to_vec()), "{name}");
+            assert_eq!(kind.outputs(), outputs, "{name}");
+        }
     }
 }

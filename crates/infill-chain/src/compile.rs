@@ -78,7 +78,7 @@ impl Chain {
         let mut writeback: Vec<(PropertyName, Template)> =
             Vec::with_capacity(plan.writeback.properties.len());
         for (at, property) in plan.writeback.properties.iter().enumerate() {
-            let path = format!("writeback.properties[{at}]");
+            let path = plan.writeback.path_of(at);
             if plan.writeback.properties.iter().take(at).any(|earlier| earlier.name == property.name) {
                 let message =
                     format!("property \"{}\" is written twice; only one value can win", property.name);

@@ -6,7 +6,7 @@ use infill_model::cell::{Cell, CellError, CellStatus};
 use infill_model::id::ActionId;
 use infill_model::value::Properties;
 
-use crate::action::Produced;
+use crate::action::{Call, Produced};
 use crate::compile::{Chain, CompiledAction};
 use crate::failure::Failure;
 use crate::reference::RowView;
@@ -50,6 +50,9 @@ pub enum Decision {
     },
     /// An action failed, or, under the id [`WRITEBACK`], a value to write.
     Fail(CellError, ActionId),
+    /// Another system is to perform an action, whose cell is `running`. When that cell has ended, the row goes on from there
+    /// with [`Evaluator::go_on`].
+    Perform(Call),
 }
 
 /// What an action did to the row's way through the chain.
@@ -67,25 +70,29 @@ impl Evaluator {
     ///
     /// It takes at most [`TIME_LIMIT`](crate::TIME_LIMIT) for each script, and blocks the thread meanwhile.
     pub fn evaluate(&mut self, inputs: &Properties) -> Evaluated {
+        self.go_on(inputs, Vec::new())
+    }
+
+    /// Goes on with a row whose chain was evaluated in part: what its cells have is kept, and the first that has not ended is
+    /// run next. Cells that are not those of this chain are made anew.
+    pub fn go_on(&mut self, inputs: &Properties, cells: Vec<Cell>) -> Evaluated {
         let Self { chain, scripts } = self;
         let actions = &chain.inner.actions;
-        let mut cells: Vec<Cell> = actions
-            .iter()
-            .map(|action| Cell {
-                action: action.id.clone(),
-                status: CellStatus::Queued,
-                outputs: serde_json::Map::new(),
-                error: None,
-            })
-            .collect();
+        let mut cells = if cells.len() == actions.len() { cells } else { queued(actions) };
         for (at, action) in actions.iter().enumerate() {
+            match cells.get(at).map(|cell| (cell.status, &cell.error)) {
+                Some((CellStatus::Queued | CellStatus::Running, _)) | None => {}
+                Some((CellStatus::Complete | CellStatus::ConditionNotMet, _)) => continue,
+                Some((CellStatus::Failed | CellStatus::Error, _)) if action.continues_after_failure => {
+                    continue;
+                }
+                Some((CellStatus::Failed | CellStatus::Error, error)) => {
+                    let decision = Decision::Fail(error.clone().unwrap_or_else(unknown), action.id.clone());
+                    return Evaluated { cells, decision };
+                }
+            }
             let row = RowView { inputs, cells: &cells };
-            let mut cell = Cell {
-                action: action.id.clone(),
-                status: CellStatus::Complete,
-                outputs: serde_json::Map::new(),
-                error: None,
-            };
+            let mut cell = cell_of(action, CellStatus::Complete);
             let passed = pass(action, row, scripts, &mut cell);
             if let Some(place) = cells.get_mut(at) {
                 *place = cell;
@@ -113,6 +120,19 @@ impl Evaluator {
     }
 }
 
+fn queued(actions: &[CompiledAction]) -> Vec<Cell> {
+    actions.iter().map(|action| cell_of(action, CellStatus::Queued)).collect()
+}
+
+fn cell_of(action: &CompiledAction, status: CellStatus) -> Cell {
+    Cell { action: action.id.clone(), status, outputs: serde_json::Map::new(), error: None }
+}
+
+/// What stands for the error of a cell that failed without one.
+fn unknown() -> CellError {
+    CellError { code: "unknown".to_owned(), message: "the action failed and left no reason".to_owned() }
+}
+
 /// Runs one action, filling its cell.
 fn pass(action: &CompiledAction, row: RowView<'_>, scripts: &mut Scripts, cell: &mut Cell) -> Passed {
     if let Some(gate) = &action.gate {
@@ -137,6 +157,11 @@ fn pass(action: &CompiledAction, row: RowView<'_>, scripts: &mut Scripts, cell: 
         Ok(Produced::Stop(reason)) => {
             cell.status = CellStatus::ConditionNotMet;
             skip(action, reason)
+        }
+        Ok(Produced::Perform { kind, inputs, is_idempotent }) => {
+            cell.status = CellStatus::Running;
+            let action = action.id.clone();
+            Passed::Stopped(Decision::Perform(Call { action, kind, inputs, is_idempotent }))
         }
         Err(failure) => fail(action, failure, cell),
     }

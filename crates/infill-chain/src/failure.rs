@@ -22,11 +22,13 @@ pub enum Code {
     NotANumber,
     /// A Liquid filter refused its input.
     TemplateFailed,
+    /// An input without which the action can do nothing is empty.
+    InputEmpty,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ScriptThrew,
         Self::ScriptTimeout,
         Self::ScriptOutOfMemory,
@@ -35,6 +37,7 @@ impl Code {
         Self::ScriptEngine,
         Self::NotANumber,
         Self::TemplateFailed,
+        Self::InputEmpty,
     ];
 
     /// The stable wire value.
@@ -49,15 +52,18 @@ impl Code {
             Self::ScriptEngine => "script_engine",
             Self::NotANumber => "not_a_number",
             Self::TemplateFailed => "template_failed",
+            Self::InputEmpty => "input_empty",
         }
     }
 
     /// `failed` where the row's data is to blame, `error` where the action broke.
     const fn status(self) -> CellStatus {
         match self {
-            Self::ScriptThrew | Self::ScriptResult | Self::NotANumber | Self::TemplateFailed => {
-                CellStatus::Failed
-            }
+            Self::ScriptThrew
+            | Self::ScriptResult
+            | Self::NotANumber
+            | Self::TemplateFailed
+            | Self::InputEmpty => CellStatus::Failed,
             Self::ScriptTimeout
             | Self::ScriptOutOfMemory
             | Self::ScriptStackOverflow
@@ -105,6 +111,7 @@ mod tests {
                 "script_engine",
                 "not_a_number",
                 "template_failed",
+                "input_empty",
             ]
         );
     }

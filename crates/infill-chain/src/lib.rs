@@ -23,6 +23,7 @@ mod reference;
 mod script;
 mod template;
 
+pub use action::{Call, RemoteAction, remote_actions};
 pub use compile::Chain;
 pub use condition::check_source_filter;
 pub use evaluate::{Decision, Evaluated, Evaluator, WRITEBACK};

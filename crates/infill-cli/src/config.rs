@@ -105,6 +105,8 @@ pub(crate) struct Connection {
     pub(crate) limits: Limits,
     /// What is said with every update, to a vendor that wants to know.
     pub(crate) switches: Switches,
+    /// The field by which records that actions create are known again, for a vendor that has no such by itself.
+    pub(crate) replay_key_field: Option<String>,
 }
 
 /// What is said with every update, off unless switched on, and which way it goes.

@@ -14,6 +14,7 @@ use infill_model::slice::{ResolvedSlice, Selection};
 use infill_model::{ListId, ObjectType, Properties, PropertyName, RecordId, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::action::{self, ActionCall, ActionPlan, Outputs, Unfit};
 use crate::error::Error;
 
 /// One account in one CRM.
@@ -97,6 +98,23 @@ pub trait Crm: Send + Sync + Debug {
     /// that share one are sent side by side, so that they wait for each other as little as the vendor allows. Pure.
     fn parent(&self, _known: &[&Properties]) -> Option<RecordId> {
         None
+    }
+
+    /// Checks an action of a plan against the live account: its objects and fields are there and may be written, literal values
+    /// are allowed. What it found is kept with the run and handed back with every call; opaque to everyone else.
+    ///
+    /// # Errors
+    /// Every fault at once; that of an action of another vendor, when this one performs none.
+    async fn prepare(&self, action: &ActionPlan<'_>) -> Result<String, Unfit> {
+        Err(action::not_performed(action.kind))
+    }
+
+    /// Performs an action for one row.
+    ///
+    /// # Errors
+    /// `rejected`, `gone` or `conflict` when the row is at fault; any other class is of the call, and the row may go again.
+    async fn perform(&self, call: &ActionCall<'_>) -> Result<Outputs, Error> {
+        Err(action::unprepared(call.kind))
     }
 
     /// Where a person opens the record, when the account is known.

@@ -22,6 +22,8 @@ pub struct Request {
     pub method: Method,
     /// Path and query below the base address, percent-encoded, starting with a slash.
     pub path: String,
+    /// Headers of this call alone; one that the transport sends with every call is replaced by it.
+    pub headers: Vec<(&'static str, &'static str)>,
     /// What is sent along.
     pub body: Body,
     /// Which meter it counts against.
@@ -234,6 +236,7 @@ mod tests {
             operation: "batch_update",
             method: Method::Post,
             path: "/x".to_owned(),
+            headers: Vec::new(),
             body: Body::Json(Bytes::from_static(b"{\"secret\":1}")),
             meter: Meter::General,
             cost: 1,

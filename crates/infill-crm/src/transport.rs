@@ -306,8 +306,12 @@ impl Transport {
         let base = token.and_then(|token| token.base_url.as_ref()).unwrap_or(&self.base);
         let address = format!("{}{}", base.as_str().trim_end_matches('/'), request.path);
         let mut builder = self.client.request(method, address);
-        for (name, value) in &self.headers {
+        let is_replaced = |name: &str| request.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        for (name, value) in self.headers.iter().filter(|(name, _)| !is_replaced(name)) {
             builder = builder.header(*name, value);
+        }
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, *value);
         }
         builder = match (token.map(|token| &token.secret), &self.client_credentials) {
             (Some(secret), _) => match self.login.as_ref().map(|login| login.scheme).unwrap_or_default() {

@@ -184,6 +184,7 @@ fn ask(effect: Effect) -> Request {
         operation: "ask",
         method: Method::Post,
         path: "/things?q=1".to_owned(),
+        headers: Vec::new(),
         body: Body::Json(Bytes::from_static(b"{}")),
         meter: Meter::General,
         cost: 5,

@@ -95,6 +95,7 @@ impl Refresh for OAuthRefresh {
             operation: "oauth_refresh",
             method: Method::Post,
             path: format!("/oauth/{}/token", self.version),
+            headers: Vec::new(),
             body: Body::Form(vec![
                 ("grant_type", "refresh_token".into()),
                 ("client_id", self.app.client_id.as_str().into()),
@@ -127,6 +128,7 @@ mod tests {
             operation: "oauth_refresh",
             method: Method::Post,
             path: String::new(),
+            headers: Vec::new(),
             body: Body::Empty,
             meter: Meter::Free,
             cost: 0,

@@ -85,7 +85,16 @@ impl FromStr for ApiVersion {
 
 fn get(operation: &'static str, path: String) -> Request {
     let (meter, effect) = (Meter::General, Effect::Read);
-    Request { operation, method: Method::Get, path, body: Body::Empty, meter, cost: 1, effect }
+    Request {
+        operation,
+        method: Method::Get,
+        path,
+        headers: Vec::new(),
+        body: Body::Empty,
+        meter,
+        cost: 1,
+        effect,
+    }
 }
 
 fn post(operation: &'static str, path: String, body: &impl Serialize) -> Result<Request, Error> {
@@ -98,7 +107,7 @@ fn post(operation: &'static str, path: String, body: &impl Serialize) -> Result<
     })?;
     let (meter, effect) = (Meter::General, Effect::Read);
     let body = Body::Json(Bytes::from(bytes));
-    Ok(Request { operation, method: Method::Post, path, body, meter, cost: 1, effect })
+    Ok(Request { operation, method: Method::Post, path, headers: Vec::new(), body, meter, cost: 1, effect })
 }
 
 /// Which account the token reaches.

@@ -39,6 +39,7 @@ fn refused(updates: &[Update], status: u16, body: &str) -> Error {
         operation: "batch_update",
         method: Method::Post,
         path: String::new(),
+        headers: Vec::new(),
         body: Body::Empty,
         meter: Meter::General,
         cost: 1,

@@ -25,6 +25,7 @@ fn request(effect: Effect, meter: Meter) -> Request {
         operation: "batch",
         method: Method::Post,
         path: "/x".to_owned(),
+        headers: Vec::new(),
         body: Body::Empty,
         meter,
         cost: 1,

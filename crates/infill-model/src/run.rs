@@ -1,11 +1,12 @@
 //! A run: its states, and the immutable value that `configure-chain` leaves for `run` and `verify`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ObjectType, PropertyName};
+use crate::id::{ActionId, ObjectType, PropertyName};
 use crate::plan::{IfChanged, Verify, When};
 use crate::property::PropertyDef;
 
@@ -120,6 +121,9 @@ pub struct CompiledRun {
     pub inputs: Vec<PropertyName>,
     /// The properties the plan writes, with their live definitions.
     pub targets: Vec<TargetProperty>,
+    /// What the connector found for each action of the chain that the CRM performs; opaque to everyone else.
+    #[serde(default)]
+    pub actions: BTreeMap<ActionId, String>,
     /// What to do when a person changed a target meanwhile.
     pub if_changed: IfChanged,
     /// A before-image younger than this many seconds is trusted without another read.
@@ -139,6 +143,9 @@ pub struct TargetProperty {
     pub value: String,
     /// When to write it.
     pub when: When,
+    /// Whether a value that comes to nothing leaves the property alone.
+    #[serde(default)]
+    pub ignore_empty: bool,
 }
 
 /// What a run is expected to cost.

@@ -81,6 +81,7 @@ impl Refresh for OAuthRefresh {
             operation: "oauth_refresh",
             method: Method::Post,
             path: "/oauth/token".to_owned(),
+            headers: Vec::new(),
             body: Body::Form(vec![
                 ("grant_type", "refresh_token".into()),
                 ("refresh_token", refresh_token.clone()),
@@ -124,6 +125,7 @@ mod tests {
             operation: "oauth_refresh",
             method: Method::Post,
             path: String::new(),
+            headers: Vec::new(),
             body: Body::Empty,
             meter: Meter::Free,
             cost: 0,

@@ -54,6 +54,7 @@ fn get(endpoint: Endpoint, path: String) -> Request {
         operation: endpoint.operation,
         method: Method::Get,
         path,
+        headers: Vec::new(),
         body: Body::Empty,
         meter: Meter::General,
         cost: endpoint.tokens,
@@ -119,6 +120,7 @@ pub fn update(object: Object, record: &RecordId, body: &Map<String, Value>) -> R
     })?;
     Ok(Request {
         method: Method::Patch,
+        headers: Vec::new(),
         body: Body::Json(Bytes::from(bytes)),
         effect: Effect::Write,
         ..get(endpoint, format!("{}/{}", object.path(), Escaped(record.as_str())))

@@ -65,6 +65,7 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
         name: target.property.name.clone(),
         value: reference.clone(),
         when: When::Always,
+        ignore_empty: false,
     };
     let Plan { name, connection, source, canary, .. } = run.plan.as_ref();
     Some(Plan {
@@ -87,6 +88,8 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
         chain: Vec::new(),
         writeback: Writeback {
             properties: compiled.targets.iter().map(write).collect(),
+            action: None,
+            inputs: Default::default(),
             if_changed: IfChanged::Hold,
             guard_older_than: compiled.guard_older_than_seconds,
         },

@@ -67,6 +67,7 @@ pub(crate) mod tests {
             },
             value: String::new(),
             when,
+            ignore_empty: false,
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Known {
     pub calls_per_write: u64,
     /// Rows in one read.
     pub read_batch: u64,
+    /// Calls that the actions of the chain cost a row at most; each costs as much as one of a write.
+    pub action_calls: u64,
     /// What a call of a write costs, in the vendor's units.
     pub write_cost: u64,
     /// What a read costs.
@@ -53,8 +55,12 @@ pub fn forecast(known: &Known) -> Forecast {
         Verify::None => 0,
         Verify::Sample(rows) => read_back(canary).saturating_add(calls_of(rest, known.write_batch).min(rows)),
     };
-    let calls = writes.saturating_add(reads);
-    let units = writes.saturating_mul(known.write_cost).saturating_add(reads.saturating_mul(known.read_cost));
+    let acts = known.rows.saturating_mul(known.action_calls);
+    let calls = writes.saturating_add(reads).saturating_add(acts);
+    let units = writes
+        .saturating_add(acts)
+        .saturating_mul(known.write_cost)
+        .saturating_add(reads.saturating_mul(known.read_cost));
     let seconds = known.rate.map(|rate| {
         let per_window = u64::from(rate.calls.max(1));
         let full_windows = calls.saturating_sub(1) / per_window;
@@ -75,6 +81,7 @@ mod tests {
             write_batch: 100,
             write_call: 100,
             calls_per_write: 1,
+            action_calls: 0,
             write_cost: 1,
             read_cost: 1,
             read_batch: 100,
@@ -86,6 +93,7 @@ mod tests {
             Forecast { rows: 537, calls: 14, units: 14, seconds: Some(0), calls_left_today: Some(1_000) };
         assert_eq!(forecast(&known), expected);
         assert_eq!(forecast(&Known { verify: Verify::None, ..known }).calls, 7);
+        assert_eq!(forecast(&Known { action_calls: 2, ..known }).calls, 14 + 2 * 537);
         let by_record = Known { rows: 10_005, write_call: 1, write_cost: 5, read_cost: 10, ..known };
         let cost = forecast(&by_record);
         assert_eq!((cost.calls, cost.units), (10_005 + 101, 5 * 10_005 + 10 * 101));

@@ -1,7 +1,7 @@
 //! What is really to be sent for one row.
 //!
 //! Law: never more than the chain produced; never a property whose record already has the value; with `if_empty`, never
-//! a property that has any value.
+//! a property that has any value; with `ignore_empty`, never nothing.
 
 use infill_model::plan::When;
 use infill_model::run::TargetProperty;
@@ -23,7 +23,8 @@ pub fn intend(
             When::Always => true,
             When::IfEmpty => value::is_empty(had),
         };
-        allowed && !same(&target.property, Some(wanted), had, normalize)
+        let is_ignored = target.ignore_empty && value::is_empty(Some(wanted));
+        allowed && !is_ignored && !same(&target.property, Some(wanted), had, normalize)
     };
     targets
         .iter()
@@ -63,5 +64,15 @@ mod tests {
         let produced = properties(&[("always", json!(null))]);
         assert_eq!(intend(&targets, &produced, &properties(&[("always", json!("x"))]), &lower).len(), 1);
         assert!(intend(&targets, &produced, &properties(&[]), &lower).is_empty());
+    }
+
+    #[test]
+    fn an_empty_value_that_is_ignored_leaves_the_property_alone() {
+        let target = TargetProperty { ignore_empty: true, ..target("always", When::Always) };
+        let before = properties(&[("always", json!("x"))]);
+        for (produced, n_sent) in [(json!(null), 0), (json!(" "), 0), (json!("y"), 1), (json!(0), 1)] {
+            let produced = properties(&[("always", produced)]);
+            assert_eq!(intend(std::slice::from_ref(&target), &produced, &before, &lower).len(), n_sent);
+        }
     }
 }

@@ -29,10 +29,14 @@ impl Fingerprinter {
             // A part that could not be written would be an empty one; all are plain data.
             write_value(&mut recipe, &serde_json::to_value(action).unwrap_or_default());
         }
-        for PropertyWrite { name, value, when } in &plan.writeback.properties {
+        for PropertyWrite { name, value, when, ignore_empty } in &plan.writeback.properties {
             write_text(&mut recipe, name.as_str());
             write_text(&mut recipe, value);
             write_value(&mut recipe, &serde_json::to_value(when).unwrap_or_default());
+            // Only where it is said, so that the fingerprints of other plans stay what they are.
+            if *ignore_empty {
+                write_text(&mut recipe, "ignore_empty");
+            }
         }
         Self { recipe }
     }

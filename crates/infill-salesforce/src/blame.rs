@@ -209,6 +209,7 @@ mod tests {
             operation: "update",
             method: Method::Post,
             path: String::new(),
+            headers: Vec::new(),
             body: Body::Empty,
             meter: Meter::General,
             cost: 1,

@@ -37,6 +37,21 @@ pub struct Field {
     picklist_values: Vec<PicklistValue>,
     compound_field_name: Option<String>,
     reference_to: Vec<String>,
+    external_id: bool,
+    filterable: Option<bool>,
+}
+
+/// What may be done with a field, besides what its definition says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uses {
+    /// It can be given when a record is created.
+    pub createable: bool,
+    /// It can be changed afterwards.
+    pub updateable: bool,
+    /// A record can be named by it: it is flagged External ID.
+    pub is_key: bool,
+    /// Queries can select by it.
+    pub filterable: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -93,15 +108,37 @@ pub fn is_whole_number(property: &PropertyDef) -> bool {
     matches!(property.vendor_type.as_str(), "int" | "long")
 }
 
+/// The stage of an opportunity.
+const STAGE: &str = "StageName";
+
 const ID: &str = "id";
 const REFERENCE: &str = "reference";
 
 impl Field {
+    /// Its API name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What may be done with it.
+    #[must_use]
+    pub fn uses(&self) -> Uses {
+        Uses {
+            createable: self.createable,
+            updateable: self.updateable,
+            is_key: self.external_id && !self.auto_number,
+            filterable: self.filterable.unwrap_or(true),
+        }
+    }
+
     fn into_property(self, parts: &[String]) -> PropertyDef {
         let kind = self.kind();
         let read_only = self.read_only(parts);
         let vendor_type = self.vendor_type(kind);
         let is_choice = matches!(kind, PropertyKind::Enumeration | PropertyKind::MultiEnumeration);
+        // An unrestricted picklist takes any text. So does the stage, but forecasts and reports know only those that are set up.
+        let is_closed = self.restricted_picklist || self.name == STAGE;
         let options = if is_choice {
             self.picklist_values
                 .into_iter()
@@ -121,8 +158,7 @@ impl Field {
             vendor_type,
             read_only,
             options,
-            // An unrestricted picklist takes any text.
-            external_options: is_choice && !self.restricted_picklist,
+            external_options: is_choice && !is_closed,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod find;
+mod perform;
 mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -11,8 +12,8 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use infill_crm::exchange::{Answer, Request, parse, unreadable};
 use infill_crm::{
-    Account, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Page, Pull, ReadAnswer, Record,
-    Refusal, Transport, Update, WriteAnswer, Written,
+    Account, ActionCall, ActionPlan, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Outputs,
+    Page, Pull, ReadAnswer, Record, Refusal, Transport, Unfit, Update, WriteAnswer, Written,
 };
 use infill_model::property::PropertyDef;
 use infill_model::row::Gone;
@@ -41,7 +42,7 @@ const LISTED: [&str; 5] = ["Account", "Case", "Contact", "Lead", "Opportunity"];
 const LOOK_UPS_AT_ONCE: usize = 2;
 
 /// What can be set about a Salesforce connection besides its login.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Which version of the API is spoken.
     pub api_version: ApiVersion,
@@ -49,6 +50,8 @@ pub struct Config {
     pub manners: Manners,
     /// Which way records go.
     pub route: Route,
+    /// The text field, of any object that has it, by which a record that an action creates is known again.
+    pub replay_key_field: Option<String>,
 }
 
 /// One Salesforce org.
@@ -57,6 +60,7 @@ pub struct Salesforce {
     version: ApiVersion,
     manners: Manners,
     route: Route,
+    replay_key_field: Option<String>,
     transport: Transport,
 }
 
@@ -73,8 +77,9 @@ impl Salesforce {
     /// The org that the transport's login reaches.
     #[must_use]
     pub fn new(config: Config, transport: Transport) -> Self {
-        let Config { api_version, manners, route } = config;
-        Self { version: api_version, manners, route, transport: transport.with_headers(&manners.headers()) }
+        let Config { api_version, manners, route, replay_key_field } = config;
+        let transport = transport.with_headers(&manners.headers());
+        Self { version: api_version, manners, route, replay_key_field, transport }
     }
 
     async fn call(&self, request: &Request) -> Result<Answer, Error> {
@@ -152,6 +157,11 @@ impl Salesforce {
         let next = records.last().filter(|_| has_more).map(|last| Cursor(last.as_str().to_owned()));
         Ok(Page::of_ids(records, next))
     }
+}
+
+/// Where a person opens a record.
+fn screen(host: &str, object: &str, id: Id) -> String {
+    format!("https://{host}/lightning/r/{object}/{id}/view")
 }
 
 fn gone(survivor: Option<Id>) -> Gone {
@@ -396,7 +406,14 @@ impl Crm for Salesforce {
     fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String> {
         let host = account.ui_domain.as_deref()?;
         let name = api_name(object).ok()?;
-        let id = Id::parse(record.as_str())?;
-        Some(format!("https://{host}/lightning/r/{name}/{id}/view"))
+        Some(screen(host, name, Id::parse(record.as_str())?))
+    }
+
+    async fn prepare(&self, action: &ActionPlan<'_>) -> Result<String, Unfit> {
+        self.prepare_action(action).await
+    }
+
+    async fn perform(&self, call: &ActionCall<'_>) -> Result<Outputs, Error> {
+        self.perform_action(call).await
     }
 }

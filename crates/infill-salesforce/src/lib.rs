@@ -3,6 +3,7 @@
 //!
 //! Everything is a pure function of values but [`client`] and [`oauth`], which make the calls.
 
+pub mod action;
 pub mod blame;
 pub mod bulk;
 pub mod catalog;

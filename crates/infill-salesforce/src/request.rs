@@ -11,6 +11,7 @@ use infill_crm::meter::Meter;
 use infill_model::{Class, PropertyName, RecordId, Value};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::Map;
 
 pub use self::job::{
     JobKind, Results, close, ingest_results, job, make_ingest, make_query, query_results, upload,
@@ -127,7 +128,16 @@ pub struct Row<'a> {
 
 fn get(operation: &'static str, path: String) -> Request {
     let (meter, effect) = (Meter::General, Effect::Read);
-    Request { operation, method: Method::Get, path, body: Body::Empty, meter, cost: 1, effect }
+    Request {
+        operation,
+        method: Method::Get,
+        path,
+        headers: Vec::new(),
+        body: Body::Empty,
+        meter,
+        cost: 1,
+        effect,
+    }
 }
 
 fn post(operation: &'static str, path: String, body: &impl Serialize) -> Result<Request, Error> {
@@ -136,7 +146,7 @@ fn post(operation: &'static str, path: String, body: &impl Serialize) -> Result<
         Error::new(Class::Bug, "request_not_built", message)
     })?;
     let (body, meter, effect) = (Body::Json(Bytes::from(bytes)), Meter::General, Effect::Read);
-    Ok(Request { operation, method: Method::Post, path, body, meter, cost: 1, effect })
+    Ok(Request { operation, method: Method::Post, path, headers: Vec::new(), body, meter, cost: 1, effect })
 }
 
 /// What the org may spend and has spent.
@@ -277,6 +287,51 @@ pub fn update(
     let composite = Composite { all_or_none: false, composite_request: parts };
     let path = format!("/services/data/{version}/composite");
     Ok(Request { effect: Effect::Write, ..post("update", path, &composite)? })
+}
+
+/// Creates one record or changes it; `place` is its address below the objects. What is said of assignment rules is said in any
+/// case: they run when nothing is said.
+///
+/// # Errors
+/// `bug` when the body cannot be serialised.
+pub fn save_record(
+    version: ApiVersion,
+    operation: &'static str,
+    method: Method,
+    place: &Place<'_>,
+    auto_assign: bool,
+    fields: &Map<String, Value>,
+) -> Result<Request, Error> {
+    let headers = vec![(AUTO_ASSIGN, if auto_assign { "TRUE" } else { "FALSE" })];
+    let request = post(operation, format!("/services/data/{version}/sobjects/{place}"), fields)?;
+    Ok(Request { method, headers, effect: Effect::Write, ..request })
+}
+
+/// The id of a record that is named by a key field, and when it was created.
+#[must_use]
+pub fn find_by_key(version: ApiVersion, place: &Place<'_>) -> Request {
+    get("find_by_key", format!("/services/data/{version}/sobjects/{place}?fields=Id,CreatedDate"))
+}
+
+/// An address below the objects.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// An object, to create a record of.
+    Object(&'a str),
+    /// A record of an object.
+    Record(&'a str, Id),
+    /// The record of an object whose field has this value.
+    Keyed(&'a str, &'a str, &'a str),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(object) => f.write_str(object),
+            Self::Record(object, id) => write!(f, "{object}/{id}"),
+            Self::Keyed(object, field, value) => write!(f, "{object}/{field}/{}", Escaped(value)),
+        }
+    }
 }
 
 #[derive(Serialize)]

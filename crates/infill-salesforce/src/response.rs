@@ -237,6 +237,36 @@ pub struct Saved {
     pub errors: Vec<Complaint>,
 }
 
+/// The answer to the creation of one record, or to an upsert.
+#[derive(Debug, Deserialize)]
+pub struct SavedRecord {
+    /// The record.
+    pub id: String,
+    /// Whether it is new; an answer to a creation does not say so.
+    #[serde(default)]
+    pub created: bool,
+}
+
+/// A record found by its key.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Dated {
+    /// Its id.
+    pub id: String,
+    /// When it was created.
+    pub created_date: String,
+}
+
+/// A task, as far as it tells whether it is one's own.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Described {
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub description: Option<String>,
+}
+
 /// Reads the answer to a retrieve of the properties `asked`: the records found, in any order. What is missing or hidden is not
 /// among them.
 ///

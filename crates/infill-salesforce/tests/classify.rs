@@ -18,6 +18,7 @@ fn answered(effect: Effect, status: u16, headers: &[(&'static str, &str)], body:
         operation: "update",
         method: Method::Post,
         path: "/x".to_owned(),
+        headers: Vec::new(),
         body: Body::Empty,
         meter: Meter::General,
         cost: 1,

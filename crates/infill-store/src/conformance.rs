@@ -5,6 +5,7 @@
 mod batches;
 mod connections;
 mod counters;
+mod effects;
 mod letters;
 mod opening;
 mod runs;
@@ -199,6 +200,9 @@ on_both_engines! {
         a_job_is_kept_with_its_batch_by_the_holder_alone,
         broken_leases_are_free_at_once,
         batches_are_listed_in_order;
+    effects:
+        an_effect_is_known_from_its_beginning,
+        of_many_who_begin_an_effect_one_is_the_first;
     schedules:
         a_schedule_is_read_back_as_saved,
         a_start_records_its_run_and_what_it_tells,

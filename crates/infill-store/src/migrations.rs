@@ -25,6 +25,7 @@ pub(crate) const SQLITE: &[Step] = steps!["sqlite":
     "V20261121163000__create_supplied",
     "V20261121170000__create_schedules",
     "V20261121190000__create_seen",
+    "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
 ];
 
@@ -39,6 +40,7 @@ pub(crate) const POSTGRES: &[Step] = steps!["postgres":
     "V20261121163000__create_supplied",
     "V20261121170000__create_schedules",
     "V20261121190000__create_seen",
+    "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
 ];
 

@@ -5,6 +5,7 @@
 //! `read committed`: a statement that waited for a tuple goes on with the tuple as it is then.
 
 mod batches;
+mod effects;
 mod letters;
 mod logins;
 mod open;
@@ -31,8 +32,8 @@ use crate::commit::Commit;
 use crate::error::Error;
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
-    Batch, BatchSave, Chunk, Lease, Leased, Letter, LetterFilter, ListingStep, Login, NewBatch, NewRun,
-    Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
+    Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
+    NewBatch, NewRun, Outputs, Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
 };
 use crate::stored::Recent;
 use crate::vault::Vault;
@@ -325,6 +326,14 @@ impl Store for Postgres {
         now: Timestamp,
     ) -> Result<bool, Error> {
         logins::lease(&self.ordered, connection, owner, until, now).await
+    }
+
+    async fn begin_effect(&self, effect: &EffectKey, now: Timestamp) -> Result<Begun, Error> {
+        effects::begin(&self.durable, effect, now).await
+    }
+
+    async fn end_effect(&self, effect: &EffectKey, outputs: &Outputs) -> Result<(), Error> {
+        effects::end(&self.ordered, effect, outputs).await
     }
 
     async fn save_login(&self, connection: &ConnectionName, login: &Login) -> Result<bool, Error> {

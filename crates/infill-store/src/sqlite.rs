@@ -4,6 +4,7 @@
 
 mod batches;
 mod connections;
+mod effects;
 mod letters;
 mod logins;
 mod open;
@@ -32,8 +33,8 @@ use secrecy::SecretString;
 use crate::error::Error;
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
-    Batch, BatchSave, Chunk, Lease, Leased, Letter, LetterFilter, ListingStep, Login, NewBatch, NewRun,
-    Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
+    Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
+    NewBatch, NewRun, Outputs, Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
 };
 use crate::stored::Recent;
 use crate::vault::Vault;
@@ -319,6 +320,14 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> Result<bool, Error> {
         logins::lease(&self.connections, connection, owner, until, now).await
+    }
+
+    async fn begin_effect(&self, effect: &EffectKey, now: Timestamp) -> Result<Begun, Error> {
+        effects::begin(&self.connections, effect, now).await
+    }
+
+    async fn end_effect(&self, effect: &EffectKey, outputs: &Outputs) -> Result<(), Error> {
+        effects::end(&self.connections, effect, outputs).await
     }
 
     async fn save_login(&self, connection: &ConnectionName, login: &Login) -> Result<bool, Error> {

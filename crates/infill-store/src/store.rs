@@ -13,8 +13,8 @@ use infill_model::row::Cause;
 use infill_model::seen::{Learnt, MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, Properties, RecordId, Row, RowResult, RunId,
-    RunState, Stage, Timestamp,
+    ActionId, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, Properties, RecordId, Row, RowResult,
+    RunId, RunState, Stage, Timestamp,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,14 @@ pub trait Store: Send + Sync + Debug {
     /// Counts of the run as they stand.
     async fn progress(&self, run: RunId) -> Result<Progress, Error>;
 
+    // Effects.
+
+    /// Notes that an action is about to make something for a row, which must be known even after a power cut; tells what was
+    /// noted before.
+    async fn begin_effect(&self, effect: &EffectKey, now: Timestamp) -> Result<Begun, Error>;
+    /// Keeps what the action gave. An effect that was not begun is not there and stays so.
+    async fn end_effect(&self, effect: &EffectKey, outputs: &Outputs) -> Result<(), Error>;
+
     // Dead letters.
 
     /// Letters, oldest first, from `after` on.
@@ -247,6 +255,40 @@ pub trait Store: Send + Sync + Debug {
     /// Replaces the login, encrypted, and ends the lease, if its version is still `login.version - 1` (or there is
     /// none); says whether it did.
     async fn save_login(&self, connection: &ConnectionName, login: &Login) -> Result<bool, Error>;
+}
+
+/// The named outputs of an action.
+pub type Outputs = serde_json::Map<String, serde_json::Value>;
+
+/// What names an effect: an action makes something once for a row of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectKey {
+    /// The run.
+    pub run: RunId,
+    /// The row.
+    pub record: RecordId,
+    /// The action.
+    pub action: ActionId,
+}
+
+impl std::fmt::Display for EffectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.run, self.record, self.action)
+    }
+}
+
+/// What was known of an effect that is to begin.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begun {
+    /// Nothing: it begins now.
+    Now,
+    /// It was begun, and nobody knows whether it was made.
+    Before {
+        /// When it was first begun.
+        at: Timestamp,
+    },
+    /// It was made, and gave this.
+    Done(Outputs),
 }
 
 /// Takes the state and the moment, gives the state to keep (`None`: leave it).

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::page;
 use crate::store::{
-    Batch, BatchState, Letter, LetterStatus, Listing, NewBatch, NewLetter, Parked, Progress, Run,
+    Batch, BatchState, Begun, EffectKey, Letter, LetterStatus, Listing, NewBatch, NewLetter, Parked,
+    Progress, Run,
 };
 
 /// The columns of [`Tally`] and the two beside it, in the order both engines read them.
@@ -54,6 +55,12 @@ impl StoredSupplied {
             fault: self.fault.as_deref().map(|fault| decode(what, run, fault)).transpose()?,
         })
     }
+}
+
+/// What is known of an effect that was noted before.
+pub(crate) fn begun(effect: &EffectKey, at: Timestamp, outputs: Option<&str>) -> Result<Begun, Error> {
+    let outputs = outputs.map(|outputs| decode("what an action gave", effect.run, outputs)).transpose()?;
+    Ok(outputs.map_or(Begun::Before { at }, Begun::Done))
 }
 
 /// Keeps a value as JSON.

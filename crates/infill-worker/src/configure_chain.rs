@@ -3,14 +3,14 @@
 //! What it resolved is kept as one immutable value, so that two workers never resolve one plan against two moments of
 //! the account.
 
-use infill_model::error::Class;
+use infill_model::error::{Class, Fault};
 use infill_model::row::Cause;
 use infill_model::{CompiledRun, RunState};
 use infill_rules::forecast::{Known, forecast};
 use infill_store::store::Run;
 
 use crate::context::Context;
-use crate::preflight::targets;
+use crate::preflight::{self, action_calls, actions, targets};
 use crate::supplied::supply;
 use crate::verdict::{Failure, Verdict};
 
@@ -29,7 +29,7 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
     context.connections.tell_time_zone(&plan.connection, &account.time_zone).await;
     let catalog = crm.catalog(&plan.source.object).await?;
     let supply = supply(run).unwrap_or_default();
-    let targets = targets(plan, &supply.inputs, &catalog, crm.as_ref()).map_err(|faults| {
+    let unfit = |faults: &[Fault]| {
         let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Failure::Stop(Cause {
             class: Class::Configuration,
@@ -39,6 +39,11 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
             correlation_id: None,
             at: Some(context.clock.now()),
         })
+    };
+    let targets = targets(plan, &supply.inputs, &catalog, crm.as_ref()).map_err(|faults| unfit(&faults))?;
+    let actions = actions(plan, crm.as_ref()).await.map_err(|error| match error {
+        preflight::Error::Crm(error) => Failure::Crm(error),
+        preflight::Error::Faults(faults) => unfit(&faults),
     })?;
     let limits = crm.limits(Some(run.progress.rows));
     let forecast = forecast(&Known {
@@ -48,6 +53,7 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
         write_call: limits.write_call.into(),
         calls_per_write: limits.calls_per_write.into(),
         read_batch: limits.read_batch.into(),
+        action_calls: action_calls(plan),
         write_cost: limits.costs.write.into(),
         read_cost: limits.costs.read.into(),
         verify: plan.verify,
@@ -59,6 +65,7 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
         object: plan.source.object.clone(),
         inputs: plan.inputs.clone(),
         targets,
+        actions,
         if_changed: plan.writeback.if_changed,
         guard_older_than_seconds: plan.writeback.guard_older_than,
         verify: plan.verify,

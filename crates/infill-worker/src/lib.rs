@@ -23,6 +23,7 @@ pub mod verify;
 
 mod handed_over;
 mod letter;
+mod perform;
 mod seen;
 mod undo;
 mod write;

@@ -2,13 +2,16 @@
 //!
 //! Literal values are checked against the property's options too. Used by the command line before a run starts and by `configure-chain` against what really arrived.
 
-use infill_crm::{Account, Catalog, Crm, Limits};
+use std::collections::BTreeMap;
+
+use infill_chain::remote_actions;
+use infill_crm::{Account, ActionPlan, Catalog, Crm, Limits, Unfit};
 use infill_model::error::{Fault, FaultCode};
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
 use infill_model::run::TargetProperty;
 use infill_model::slice::{ResolvedSlice, Supply};
-use infill_model::{Plan, PropertyName, Value};
+use infill_model::{ActionId, Plan, PropertyName, Value};
 
 /// What the checks found when all is well.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Preflight {
     pub slice: ResolvedSlice,
     /// The properties to write, as the live catalog has them.
     pub targets: Vec<TargetProperty>,
+    /// Calls that the actions of the chain cost a row at most.
+    pub action_calls: u64,
     /// The CRM's sizes for a run of as many records as the slice and the plan allow.
     pub sizes: Limits,
 }
@@ -43,6 +48,7 @@ pub async fn preflight(crm: &dyn Crm, plan: &Plan, given: Option<ResolvedSlice>)
     let catalog = crm.catalog(&plan.source.object).await?;
     let supplied = given.as_ref().and_then(Supply::of).unwrap_or_default().inputs;
     let targets = targets(plan, &supplied, &catalog, crm).map_err(Error::Faults)?;
+    actions(plan, crm).await?;
     let slice = match (given, plan.source.selection()) {
         (Some(slice), _) => slice,
         (None, Some(selection)) => crm.resolve(&plan.source.object, &selection).await?,
@@ -53,7 +59,31 @@ pub async fn preflight(crm: &dyn Crm, plan: &Plan, given: Option<ResolvedSlice>)
     };
     let most = plan.source.most();
     let sizes = crm.limits(slice.size.map(|size| most.map_or(size, |most| size.min(most))).or(most));
-    Ok(Preflight { account, slice, targets, sizes })
+    Ok(Preflight { account, slice, targets, action_calls: action_calls(plan), sizes })
+}
+
+/// Calls that the actions of a plan's chain cost a row at most, when nothing goes wrong.
+#[must_use]
+pub fn action_calls(plan: &Plan) -> u64 {
+    remote_actions(plan).iter().map(|action| action.calls).sum()
+}
+
+/// What the connector found for each action of the chain that the CRM performs.
+///
+/// # Errors
+/// [`Error::Faults`] with those of every action, such as objects and fields that are not there.
+pub async fn actions(plan: &Plan, crm: &dyn Crm) -> Result<BTreeMap<ActionId, String>, Error> {
+    let mut prepared = BTreeMap::new();
+    let mut faults = Vec::new();
+    for action in remote_actions(plan) {
+        if let Some(found) = prepare(crm, action.kind, action.inputs, &action.path, &mut faults).await? {
+            prepared.insert(action.id.clone(), found);
+        }
+    }
+    if let Some(kind) = &plan.writeback.action {
+        prepare(crm, kind, &plan.writeback.inputs, "writeback", &mut faults).await?;
+    }
+    if faults.is_empty() { Ok(prepared) } else { Err(Error::Faults(faults)) }
 }
 
 /// The plan's target properties as the catalog has them, or every fault. Inputs that are `supplied` by a file need be no
@@ -76,7 +106,7 @@ pub fn targets(
         .collect();
     let mut targets = Vec::with_capacity(plan.writeback.properties.len());
     for (i, write) in plan.writeback.properties.iter().enumerate() {
-        let path = format!("writeback.properties[{i}]");
+        let path = plan.writeback.path_of(i);
         let Some(property) = catalog.get(&write.name) else {
             faults.push(unknown(format!("{path}.name"), &write.name, catalog));
             continue;
@@ -86,9 +116,29 @@ pub fn targets(
             property: property.clone(),
             value: write.value.clone(),
             when: write.when,
+            ignore_empty: write.ignore_empty,
         });
     }
     if faults.is_empty() { Ok(targets) } else { Err(faults) }
+}
+
+/// Prepares one action; its faults come under its path.
+async fn prepare(
+    crm: &dyn Crm,
+    kind: &str,
+    inputs: &serde_json::Map<String, Value>,
+    path: &str,
+    faults: &mut Vec<Fault>,
+) -> Result<Option<String>, infill_crm::Error> {
+    match crm.prepare(&ActionPlan { kind, inputs }).await {
+        Ok(found) => Ok(Some(found)),
+        Err(Unfit::Crm(error)) => Err(error),
+        Err(Unfit::Faults(found)) => {
+            let within = |fault: Fault| Fault { path: format!("{path}.{}", fault.path), ..fault };
+            faults.extend(found.into_iter().map(within));
+            Ok(None)
+        }
+    }
 }
 
 fn target_fault(path: &str, property: &PropertyDef, value: &str, crm: &dyn Crm) -> Option<Fault> {

@@ -6,8 +6,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use infill_chain::Decision;
+use infill_chain::{Call, Decision};
 use infill_crm::{Crm, Job};
+use infill_model::cell::Cell;
 use infill_model::error::Class;
 use infill_model::message::Work;
 use infill_model::plan::{IfChanged, Verify};
@@ -21,10 +22,11 @@ use crate::context::{CompiledChain, Context};
 use crate::handed_over::lease_batch;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes, rejected};
 use crate::meter::take_calls;
+use crate::perform::Walk;
 use crate::seen::{learnt, leave};
 use crate::undo;
 use crate::verdict::{Failure, Verdict};
-use crate::write::{Writing, positions, settle_gone};
+use crate::write::{Writing, settle_gone};
 
 /// How a message came to this handler.
 #[derive(Clone, Copy, Debug)]
@@ -93,9 +95,9 @@ pub async fn run_batch(
             return Ok(wait_for_job(context, after));
         }
     }
-    let Batch { rows, results, pulled_at, mut revision, job, .. } = batch;
+    let Batch { rows, results, pulled_at, revision, job, .. } = batch;
     let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };
-    let before = outcomes(&results);
+    let mut stored = Stored { outcomes: outcomes(&results), revision };
     // Whoever had it before may have written some of it already.
     let was_begun = results.iter().any(|result| result.state == RowState::Intended);
     let mut has_produced = results.iter().any(|result| result.state == RowState::Pending);
@@ -106,26 +108,29 @@ pub async fn run_batch(
                     context.store.warn_run(run.id, &undo::left_in_part(run)).await?;
                 }
             }
-            None => results = evaluate(&chain, &rows, results, &compiled, crm.as_ref(), now).await?,
+            None => {
+                let walk = Walk {
+                    context,
+                    run,
+                    no,
+                    lease: &lease,
+                    crm: crm.as_ref(),
+                    compiled: &compiled,
+                    rows: &rows,
+                };
+                if !walk.through(&chain, &mut results, &mut stored).await? {
+                    return Ok(Verdict::Drop);
+                }
+            }
         }
     }
     let has_intent = results.iter().any(|result| result.state == RowState::Intended);
     if has_intent {
-        let save = BatchSave {
-            results: &results,
-            has_produced,
-            state: BatchState::Queued,
-            keep_lease: true,
-            letters: &[],
-            memory: None,
-            calls: take_calls(),
-            now,
-        };
-        if matches!(context.store.save_batch(run.id, no, &lease, &save).await?, Saved::LeaseLost) {
+        let step = Step { context, run, no, lease: &lease, rows: &rows, has_produced, keep_lease: true };
+        if !step.save(&results, &mut stored).await? {
             return Ok(Verdict::Drop);
         }
         has_produced = false;
-        revision += 1;
     }
 
     let mut writing = Writing {
@@ -155,7 +160,7 @@ pub async fn run_batch(
     writing.forget_unsent();
     settle_unread(&mut results, &rows, &compiled, no, run.plan.canary > 0, run.progress.rows);
 
-    let letters = new_letters(Stage::Run, &rows, &before, &results);
+    let letters = new_letters(Stage::Run, &rows, &stored.outcomes, &results);
     announce(context, run.id, &letters).await?;
     let memory = learnt(run, &rows, &results);
     let state = state_of(&results);
@@ -171,7 +176,7 @@ pub async fn run_batch(
     };
     let saved = context.store.save_batch(run.id, no, &lease, &save).await?;
     if matches!(saved, Saved::Yes(_)) {
-        context.metrics.counts_settled(&newly_settled(&before, &results));
+        context.metrics.counts_settled(&newly_settled(&stored.outcomes, &results));
     }
     let later = wrote?;
     if let (Saved::Yes(_), Some(after)) = (&saved, later) {
@@ -180,7 +185,7 @@ pub async fn run_batch(
     Ok(match (saved, state) {
         (Saved::LeaseLost, _) => Verdict::Drop,
         (Saved::Yes(_), BatchState::Ran) => {
-            let revision = revision + 1;
+            let revision = stored.revision + 1;
             let batch = Batch { no, state, rows, results, pulled_at, revision, job: None };
             context.handed_over.keep(run.id, batch);
             Verdict::Then(Work::Verify { batch: no })
@@ -194,6 +199,58 @@ pub async fn run_batch(
 fn wait_for_job(context: &Context, after: Duration) -> Verdict {
     let now = context.clock.now();
     Verdict::Await { until: now.saturating_add(after).unwrap_or(now) }
+}
+
+/// What the store has of a batch.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// How each row stands there.
+    outcomes: Vec<Option<Outcome>>,
+    revision: u64,
+}
+
+/// A batch in one handler's hands, to be saved before it is done.
+#[derive(Clone, Copy)]
+pub(crate) struct Step<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) run: &'a Run,
+    pub(crate) no: BatchNo,
+    pub(crate) lease: &'a Lease,
+    pub(crate) rows: &'a [Row],
+    /// Whether rows have produced something since the last save.
+    pub(crate) has_produced: bool,
+    /// Whether the batch stays in these hands; the lease then runs anew.
+    pub(crate) keep_lease: bool,
+}
+
+impl Step<'_> {
+    /// Saves how far the rows are, with the letters of those that have failed; `false` when the batch is somebody else's by now.
+    pub(crate) async fn save(&self, results: &[RowResult], stored: &mut Stored) -> Result<bool, Failure> {
+        let Self { context, run, no, lease, rows, has_produced, keep_lease } = *self;
+        let letters = new_letters(Stage::Run, rows, &stored.outcomes, results);
+        announce(context, run.id, &letters).await?;
+        let now = context.clock.now();
+        let until = now.saturating_add(context.settings.lease).unwrap_or(now);
+        let (state, calls) = (state_of(results), take_calls());
+        let save = BatchSave {
+            results,
+            has_produced,
+            state,
+            keep_lease,
+            letters: &letters,
+            memory: None,
+            calls,
+            now,
+        };
+        let saved = context.store.save_batch(run.id, no, &Lease { until, ..*lease }, &save).await?;
+        if matches!(saved, Saved::LeaseLost) {
+            return Ok(false);
+        }
+        context.metrics.counts_settled(&newly_settled(&stored.outcomes, results));
+        stored.outcomes = outcomes(results);
+        stored.revision += 1;
+        Ok(true)
+    }
 }
 
 /// A lease for one handling.
@@ -254,16 +311,17 @@ async fn write(
     writing.write().await
 }
 
-/// Evaluates the pending rows on a thread of their own: a script may take its whole time limit.
-async fn evaluate(
+/// Evaluates the pending rows on a thread of their own, each as far as it goes: a script may take its whole time limit. Gives the
+/// calls that rows wait for.
+pub(crate) async fn evaluate(
     chain: &Arc<CompiledChain>,
     rows: &Arc<Vec<Row>>,
-    mut results: Vec<RowResult>,
+    results: &mut [RowResult],
     compiled: &CompiledRun,
     crm: &dyn Crm,
     now: Timestamp,
-) -> Result<Vec<RowResult>, Failure> {
-    for (row, result) in rows.iter().zip(&mut results) {
+) -> Result<Vec<(usize, Call)>, Failure> {
+    for (row, result) in rows.iter().zip(&mut *results) {
         if result.state != RowState::Pending {
             continue;
         }
@@ -273,15 +331,20 @@ async fn evaluate(
             leave(result, run, now);
         }
     }
-    let pending = positions(&results, |result| result.state == RowState::Pending);
+    let pending: Vec<(usize, Vec<Cell>)> = results
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, result)| result.state == RowState::Pending)
+        .map(|(i, result)| (i, std::mem::take(&mut result.cells)))
+        .collect();
     let (on_chain, on_rows) = (Arc::clone(chain), Arc::clone(rows));
     let room = chain.room().await;
     let evaluating = tokio::task::spawn_blocking(move || {
         on_chain.with_evaluator(|evaluator| {
             pending
                 .into_iter()
-                .filter_map(|i| on_rows.get(i).map(|row| (i, row)))
-                .map(|(i, row)| (i, row.gone.is_none().then(|| evaluator.evaluate(&row.inputs))))
+                .filter_map(|(i, cells)| on_rows.get(i).map(|row| (i, row, cells)))
+                .map(|(i, row, cells)| (i, row.gone.is_none().then(|| evaluator.go_on(&row.inputs, cells))))
                 .collect::<Vec<_>>()
         })
     });
@@ -296,6 +359,7 @@ async fn evaluate(
         })
     })??;
     drop(room);
+    let mut calls = Vec::new();
     for (i, evaluated) in evaluated {
         let (Some(row), Some(result)) = (rows.get(i), results.get_mut(i)) else { continue };
         let Some(evaluated) = evaluated else {
@@ -319,6 +383,7 @@ async fn evaluate(
                     at: Some(now),
                 },
             ),
+            Decision::Perform(call) => calls.push((i, call)),
             Decision::Write(produced) => {
                 let normalize = |property: &_, value: &_| crm.normalize(property, value);
                 let wanted = intend(&compiled.targets, &produced, &row.before, &normalize);
@@ -337,7 +402,7 @@ async fn evaluate(
             }
         }
     }
-    Ok(results)
+    Ok(calls)
 }
 
 /// Settles confirmed rows that the plan does not want read back.

@@ -84,7 +84,8 @@ impl Tenant for Control {
     }
 
     fn stored(&self, record: &str, property: &str) -> String {
-        self.value(OBJECT, record, property).expect("the record is there").unwrap_or_default()
+        let object = if record.starts_with("00Q") { "Lead" } else { OBJECT };
+        self.value(object, record, property).expect("the record is there").unwrap_or_default()
     }
 
     fn write_calls(&self) -> u64 {

@@ -15,8 +15,8 @@ impl Kind for Filter {
         "filter"
     }
 
-    fn inputs(&self) -> &'static [&'static str] {
-        &[CONDITIONS]
+    fn inputs(&self) -> Vec<&'static str> {
+        vec![CONDITIONS]
     }
 
     fn outputs(&self) -> &'static [&'static str] {

@@ -22,8 +22,8 @@ impl Kind for FormatDataUsingJsExpression {
         "format_data_using_js_expression"
     }
 
-    fn inputs(&self) -> &'static [&'static str] {
-        &[CODE]
+    fn inputs(&self) -> Vec<&'static str> {
+        vec![CODE]
     }
 
     fn outputs(&self) -> &'static [&'static str] {

@@ -54,7 +54,7 @@ fn kinds_and_their_keys_are_checked() {
         &[(
             FaultCode::UnknownAction,
             "chain[0].action",
-            "there are \"filter\" and \"format_data_using_js_expression\"",
+            "there are \"filter\", \"format_data_using_js_expression\", \"salesforce_create_record\"",
         )],
     );
     check(
@@ -79,6 +79,78 @@ fn kinds_and_their_keys_are_checked() {
     check(
         json!([{"id": "a", "action": "filter", "inputs": {"path_conditions": []}}]),
         &[(FaultCode::InvalidValue, "chain[0].inputs.path_conditions", "there are no conditions")],
+    );
+}
+
+#[test]
+fn an_action_of_another_system_is_checked_as_far_as_the_plan_tells() {
+    let update = |change: Value| {
+        let mut inputs = json!({
+            "record_id": "{{input.phone}}",
+            "salesforce_object": "Opportunity",
+            "add_fields_and_their_values": [{"name": "NextStep", "value": "Call {{input.firstname}}"}],
+        });
+        for (key, value) in change.as_object().unwrap() {
+            inputs[key] = value.clone();
+        }
+        json!([{"id": "a", "action": "salesforce_update_record", "inputs": inputs}])
+    };
+    assert!(compile(&update(json!({"ignore_empty_values": false})), &json!([])).is_ok());
+    let outputs = json!([{"name": "note", "value": "{{a.record_id}} {{a.account_url}}"}]);
+    assert!(compile(&update(json!({})), &outputs).is_ok());
+    let of = |key: &str| format!("chain[0].inputs.{key}");
+    let list = "add_fields_and_their_values";
+    for (change, code, path, part) in [
+        (json!({"record_id": ""}), FaultCode::InvalidValue, of("record_id"), "is text"),
+        (json!({"record_id": "{{input.x}}"}), FaultCode::UnknownReference, of("record_id"), "no input \"x\""),
+        (
+            json!({"salesforce_object": "{{input.phone}}"}),
+            FaultCode::InvalidValue,
+            of("salesforce_object"),
+            "written out",
+        ),
+        (
+            json!({"ignore_empty_values": "no"}),
+            FaultCode::InvalidValue,
+            of("ignore_empty_values"),
+            "true or false",
+        ),
+        (json!({"ignore_empty": true}), FaultCode::UnknownKey, of("ignore_empty"), "ignore_empty_values"),
+        (json!({list: []}), FaultCode::InvalidValue, of(list), "at least one"),
+        (
+            json!({list: [{"name": "A", "value": 1}, {"name": "A", "value": 2}]}),
+            FaultCode::Duplicate,
+            of(&format!("{list}[1].name")),
+            "named twice",
+        ),
+        (json!({list: [{"name": "A"}]}), FaultCode::MissingKey, of(&format!("{list}[0]")), "null clears"),
+        (
+            json!({list: [{"name": "A", "valeu": 1}]}),
+            FaultCode::UnknownKey,
+            of(&format!("{list}[0].valeu")),
+            "value",
+        ),
+        (json!({list: [{"value": 1}]}), FaultCode::MissingKey, of(&format!("{list}[0]")), "API name"),
+        (
+            json!({list: [{"name": "A", "value": ["x"]}]}),
+            FaultCode::InvalidValue,
+            of(&format!("{list}[0].value")),
+            "text, a number",
+        ),
+    ] {
+        check(update(change), &[(code, &path, part)]);
+    }
+    check(
+        json!([{"id": "a", "action": "salesforce_lookup_record", "inputs": {
+            "salesforce_object": "Account", list: [{"name": "Name", "value": "x"}], "search_operator": "and"}}]),
+        &[(FaultCode::InvalidValue, "chain[0].inputs.search_operator", "\"AND\" or \"OR\"")],
+    );
+    check(
+        json!([{"id": "a", "action": "salesforce_create_task", "inputs": {"subjekt": "x"}}]),
+        &[
+            (FaultCode::UnknownKey, "chain[0].inputs.subjekt", "did you mean \"subject\"?"),
+            (FaultCode::MissingKey, "chain[0].inputs", "needs the input `subject`"),
+        ],
     );
 }
 

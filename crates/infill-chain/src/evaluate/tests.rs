@@ -239,3 +239,74 @@ fn peoples_names_come_through_to_the_letter() {
         assert_eq!(decision, write(json!([one.as_str(); 4].join("|"))), "{name}");
     }
 }
+
+/// A chain that looks a company up, and writes down what came of it.
+fn looked_up(goes_on: bool) -> Evaluator {
+    let find = json!({"id": "find", "action": "salesforce_lookup_record", "inputs": {
+    "salesforce_object": "Account", "search_operator": "AND",
+    "add_fields_and_their_values": [
+        {"name": "Name", "value": "{{input.firstname}}"}, {"name": "Phone", "value": null},
+    ]}});
+    let find = with(find, "continue_workflow_if_action_fails", json!(goes_on));
+    evaluator(
+        &json!([format("a", "\"one\""), find, format("b", "{{find.records_found[0].Id}} ?? \"none\"")]),
+        "{{b.formatted_data}}",
+    )
+}
+
+#[test]
+fn a_row_waits_for_what_another_system_gives_and_goes_on_from_there() {
+    let mut evaluator = looked_up(false);
+    let row = inputs(json!({"firstname": "O'Neil"}));
+    let waiting = evaluator.evaluate(&row);
+    assert_eq!(
+        statuses(&waiting),
+        [("a", CellStatus::Complete), ("find", CellStatus::Running), ("b", CellStatus::Queued)]
+    );
+    let Decision::Perform(call) = &waiting.decision else { panic!("{waiting:?}") };
+    assert_eq!(
+        (call.action.as_str(), call.kind, call.is_idempotent),
+        ("find", "salesforce_lookup_record", true)
+    );
+    let wanted = json!({
+        "salesforce_object": "Account", "search_operator": "AND", "exact_match": false,
+        "add_fields_and_their_values": [{"name": "Name", "value": "O'Neil"}, {"name": "Phone", "value": null}],
+    });
+    assert_eq!(json!(call.inputs), wanted);
+    // Not answered, it is asked again.
+    assert_eq!(evaluator.go_on(&row, waiting.cells.clone()), waiting);
+    let mut cells = waiting.cells;
+    cells[0].outputs.insert("formatted_data".to_owned(), json!("kept"));
+    cells[1].status = CellStatus::Complete;
+    cells[1].outputs.insert("records_found".to_owned(), json!([{"Id": "001"}]));
+    let done = evaluator.go_on(&row, cells);
+    assert_eq!(done.decision, write(json!("001")));
+    assert_eq!(done.cells[0].outputs["formatted_data"], "kept", "what ended is not run again");
+}
+
+#[test]
+fn an_action_that_another_system_refused_fails_the_row_unless_told_to_go_on() {
+    for goes_on in [false, true] {
+        let mut evaluator = looked_up(goes_on);
+        let row = inputs(json!({"firstname": "x"}));
+        let mut cells = evaluator.evaluate(&row).cells;
+        let error = CellError { code: "too_many_found".to_owned(), message: "find: too many".to_owned() };
+        cells[1].status = CellStatus::Failed;
+        cells[1].error = Some(error.clone());
+        let decision = evaluator.go_on(&row, cells).decision;
+        let failed = Decision::Fail(error, "find".into());
+        assert_eq!(decision, if goes_on { write(json!("none")) } else { failed });
+    }
+}
+
+#[test]
+fn an_input_that_must_not_be_empty_fails_its_cell_and_one_that_may_does_not() {
+    let task = json!({"id": "task", "action": "salesforce_create_task", "inputs": {
+        "subject": "{{input.firstname}}", "what_id": "{{input.phone}}"}});
+    let evaluate = |row: Value| evaluate(&json!([task]), "x", row).decision;
+    let Decision::Fail(error, _) = evaluate(json!({})) else { panic!("an empty subject") };
+    assert_eq!(error.code, Code::InputEmpty.as_str());
+    let Decision::Perform(call) = evaluate(json!({"firstname": "Call"})) else { panic!("a task") };
+    assert_eq!(json!(call.inputs), json!({"subject": "Call", "what_id": null}));
+    assert!(!call.is_idempotent);
+}

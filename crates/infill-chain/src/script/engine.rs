@@ -238,7 +238,8 @@ impl Engine {
             | Code::ScriptResult
             | Code::ScriptEngine
             | Code::NotANumber
-            | Code::TemplateFailed => thrown,
+            | Code::TemplateFailed
+            | Code::InputEmpty => thrown,
         }
     }
 }

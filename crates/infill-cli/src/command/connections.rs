@@ -202,6 +202,7 @@ mod tests {
                 ..Limits::default()
             },
             switches: crate::config::Switches::default(),
+            replay_key_field: None,
         }
     }
 

@@ -220,6 +220,7 @@ pub(crate) fn report(parts: &Parts, plan: &Plan, found: &Preflight, cap: Option<
         write_call: sizes.write_call.into(),
         calls_per_write: sizes.calls_per_write.into(),
         read_batch: sizes.read_batch.into(),
+        action_calls: found.action_calls,
         write_cost: sizes.costs.write.into(),
         read_cost: sizes.costs.read.into(),
         verify: plan.verify,

@@ -72,9 +72,10 @@ impl Making<'_> {
     fn salesforce(&self) -> anyhow::Result<Arc<dyn Crm>> {
         let api_version = self.connection.api_version.parse().map_err(|error: String| Usage(error))?;
         let Switches { auto_assign, allow_duplicates, transport: route } = self.connection.switches;
+        let replay_key_field = self.connection.replay_key_field.clone();
         let manners = infill_salesforce::Manners { auto_assign, allow_duplicates };
         let tokens = self.salesforce_tokens()?;
-        let config = infill_salesforce::Config { api_version, manners, route };
+        let config = infill_salesforce::Config { api_version, manners, route, replay_key_field };
         Ok(Arc::new(infill_salesforce::Salesforce::new(config, self.transport(tokens, Scheme::Bearer)?)))
     }
 

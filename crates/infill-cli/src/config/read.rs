@@ -49,6 +49,7 @@ pub(super) const CONNECTION_KEYS: &[&str] = &[
     "auto_assign",
     "allow_duplicates",
     "transport",
+    "replay_key_field",
 ];
 
 /// Sections whose keys the environment can set, as `INFILL_<SECTION>_<KEY>`.
@@ -297,6 +298,7 @@ impl Reader<'_> {
         self.refuse_foreign_keys(vendor, &terms, &fields);
         let base_url = self.base_url(&terms, &fields);
         let switches = self.switches(&fields);
+        let replay_key_field = fields.get("replay_key_field").map(|at| at.name(&mut self.faults));
         let api_version = self.api_version(&terms, &fields);
         let limits = self.limits(&terms, &fields);
         Some(Connection {
@@ -306,6 +308,10 @@ impl Reader<'_> {
             login: login?,
             limits: limits?,
             switches: switches?,
+            replay_key_field: match replay_key_field {
+                Some(name) => Some(name?.to_owned()),
+                None => None,
+            },
         })
     }
 

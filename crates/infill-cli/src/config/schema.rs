@@ -85,6 +85,10 @@ pub(crate) fn schema() -> Value {
                 "enum": Route::ALL.map(|(word, _)| word), "default": "auto",
                 "description": "Salesforce: which way records go; by the number of a run's records unless it says.",
             },
+            "replay_key_field": {
+                "type": "string",
+                "description": "Salesforce: the text field by which records that a chain creates are known again; best flagged External ID and Unique.",
+            },
         }),
     );
     if let Value::Object(connection) = &mut connection {

@@ -33,7 +33,7 @@ pub(super) struct Terms {
     pub(super) logins: &'static [&'static str],
     /// Logins that need the account's own address as `base_url`.
     pub(super) logins_at_account: &'static [&'static str],
-    /// Keys of switches.
+    /// Keys of switches and names that its actions know.
     pub(super) switches: &'static [&'static str],
     /// The burst window, where the vendor has one.
     pub(super) burst: Option<Window>,
@@ -105,7 +105,7 @@ impl Vendor {
                 api_versions: &["v64.0", "v65.0", "v66.0", "v67.0", "v68.0"],
                 logins: &["client_credentials", "jwt"],
                 logins_at_account: &["token_env", "token_file", "client_credentials"],
-                switches: &["auto_assign", "allow_duplicates", "transport"],
+                switches: &["auto_assign", "allow_duplicates", "transport", "replay_key_field"],
                 // Salesforce counts calls by the day, and at a time only those that take 20 seconds and more.
                 burst: None,
                 search: None,
@@ -128,7 +128,7 @@ impl Terms {
 }
 
 /// Keys that not all vendors have.
-pub(super) const VENDOR_KEYS: [&str; 10] = [
+pub(super) const VENDOR_KEYS: [&str; 11] = [
     "calls_per_10_seconds",
     "calls_per_2_seconds",
     "search_calls_per_second",
@@ -139,4 +139,5 @@ pub(super) const VENDOR_KEYS: [&str; 10] = [
     "auto_assign",
     "allow_duplicates",
     "transport",
+    "replay_key_field",
 ];

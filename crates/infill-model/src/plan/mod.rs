@@ -239,12 +239,20 @@ pub enum Combinator {
     Or,
 }
 
-/// What is written back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What is written back: `properties`, or an `action` with its `inputs`, which say the same in the words of the action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{"required": ["properties"]}, {"required": ["action", "inputs"]}]))]
 pub struct Writeback {
-    /// The properties, all sent in one call per record.
+    /// The properties, all sent in one call per record. Those of an `action` are read from its inputs.
+    #[serde(default)]
     pub properties: Vec<PropertyWrite>,
+    /// The action that is meant: `salesforce_update_record`. It updates the row's own record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The action's inputs.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub inputs: serde_json::Map<String, Value>,
     /// What to do when a target changed between pull and write.
     #[serde(default)]
     pub if_changed: IfChanged,
@@ -252,6 +260,20 @@ pub struct Writeback {
     #[serde(default = "default_guard_older_than")]
     pub guard_older_than: u32,
 }
+
+impl Writeback {
+    /// Where in the plan the property at a position stands: `writeback.properties[0]`.
+    #[must_use]
+    pub fn path_of(&self, at: usize) -> String {
+        match self.action {
+            None => format!("writeback.properties[{at}]"),
+            Some(_) => format!("writeback.inputs.{ACTION_FIELDS}[{at}]"),
+        }
+    }
+}
+
+/// The input of an action that lists fields with their values.
+pub const ACTION_FIELDS: &str = "add_fields_and_their_values";
 
 const fn default_guard_older_than() -> u32 {
     DEFAULT_GUARD_OLDER_THAN_SECONDS
@@ -268,6 +290,9 @@ pub struct PropertyWrite {
     /// When to write it.
     #[serde(default)]
     pub when: When,
+    /// Leave the property alone when the value comes to nothing; else that clears it.
+    #[serde(default)]
+    pub ignore_empty: bool,
 }
 
 /// When a property is written.

@@ -3,6 +3,7 @@
 //! What a plan says of its chain (references, scripts, operators, kinds of action) is the chain crate's to check; it
 //! answers with faults that have a path, and [`locate`] finds their place in the file.
 
+mod action;
 mod schedule;
 
 use std::collections::HashSet;
@@ -37,8 +38,8 @@ const ACTION_KEYS: &[&str] = &["id", "action", "inputs", "run_if", "continue_wor
 const RUN_IF_KEYS: &[&str] = &["conditions", "continue_workflow_if_run_condition_not_met"];
 const GROUP_KEYS: &[&str] = &["conditions", "combinator"];
 const CONDITION_KEYS: &[&str] = &["variable", "operator", "values", "combinator"];
-const WRITEBACK_KEYS: &[&str] = &["properties", "if_changed", "guard_older_than"];
-const PROPERTY_KEYS: &[&str] = &["name", "value", "when"];
+const WRITEBACK_KEYS: &[&str] = &["properties", "action", "inputs", "if_changed", "guard_older_than"];
+const PROPERTY_KEYS: &[&str] = &["name", "value", "when", "ignore_empty"];
 
 /// The word that references to inputs begin with, which no action can therefore have as its id.
 const INPUT_WORD: &str = "input";
@@ -112,7 +113,10 @@ fn plan(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Plan> {
     let source = fields.require("source", faults).and_then(|at| source(&at, faults));
     let inputs = fields.get("inputs").map_or_else(|| Some(Vec::new()), |at| inputs(&at, faults));
     let chain = fields.get("chain").map_or_else(|| Some(Vec::new()), |at| chain(&at, faults));
-    let writeback = fields.require("writeback", faults).and_then(|at| writeback(&at, faults));
+    let mut writeback = fields.require("writeback", faults).and_then(|at| writeback(&at, faults));
+    if let (Some(at), Some(writeback), Some(source)) = (fields.get("writeback"), &mut writeback, &source) {
+        action::of_object(&at, writeback, &source.object, faults);
+    }
     let verify = fields.get("verify").map_or(Some(Verify::default()), |at| verify(&at, faults));
     let canary = fields.get("canary").map_or(Some(DEFAULT_CANARY), |at| whole_u32(&at, MAX_CANARY, faults));
     let takes_changed = source.as_ref().is_some_and(|source| source.only == Some(Only::Changed));
@@ -346,14 +350,44 @@ fn combinator(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Combinator> {
 
 fn writeback(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Writeback> {
     let fields = at.fields(WRITEBACK_KEYS, faults)?;
-    let properties = fields.require("properties", faults).and_then(|at| properties(&at, faults));
+    let (action, inputs, properties) = match fields.get("action") {
+        None => {
+            if let Some(at) = fields.get("inputs") {
+                faults
+                    .push(at.fault(FaultCode::UnknownKey, "inputs are an action's; name it under `action`"));
+            }
+            let properties = fields.require("properties", faults).and_then(|at| properties(&at, faults));
+            (Some(None), Map::new(), properties)
+        }
+        Some(action) => {
+            if let Some(at) = fields.get("properties") {
+                let message = "an action's properties are in its inputs; leave out one of the two";
+                faults.push(at.fault(FaultCode::Duplicate, message));
+            }
+            let inputs = fields.require("inputs", faults);
+            let (inputs, properties) = match inputs {
+                None => (Map::new(), None),
+                Some(at) => (
+                    at.node().to_value().as_object().cloned().unwrap_or_default(),
+                    action::properties(&at, faults),
+                ),
+            };
+            (action::kind(&action, faults).map(Some), inputs, properties)
+        }
+    };
     let if_changed = fields.get("if_changed").map_or(Some(IfChanged::default()), |at| {
         at.word(&[("hold", IfChanged::Hold), ("overwrite", IfChanged::Overwrite)], faults)
     });
     let guard_older_than = fields
         .get("guard_older_than")
         .map_or(Some(DEFAULT_GUARD_OLDER_THAN_SECONDS), |at| whole_u32(&at, u32::MAX, faults));
-    Some(Writeback { properties: properties?, if_changed: if_changed?, guard_older_than: guard_older_than? })
+    Some(Writeback {
+        properties: properties?,
+        action: action?,
+        inputs,
+        if_changed: if_changed?,
+        guard_older_than: guard_older_than?,
+    })
 }
 
 fn properties(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Vec<PropertyWrite>> {
@@ -380,7 +414,13 @@ fn property(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<PropertyWrite> {
     let when = fields.get("when").map_or(Some(When::default()), |at| {
         at.word(&[("always", When::Always), ("if_empty", When::IfEmpty)], faults)
     });
-    Some(PropertyWrite { name: name?.into(), value: value?.to_owned(), when: when? })
+    let ignore_empty = fields.get("ignore_empty").map_or(Some(false), |at| at.flag(faults));
+    Some(PropertyWrite {
+        name: name?.into(),
+        value: value?.to_owned(),
+        when: when?,
+        ignore_empty: ignore_empty?,
+    })
 }
 
 fn verify(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Verify> {

@@ -7,7 +7,7 @@ use infill_model::slice::{Readiness, ResolvedSlice};
 use infill_model::{Class, ObjectType, Value};
 
 use super::{Salesforce, VENDOR};
-use crate::catalog::{self, Description};
+use crate::catalog::{self, Description, Field};
 use crate::id::Id;
 use crate::response::{ListView, ListViewQuery, ListViews, Objects, Organization, QueryPage, UserInfo};
 use crate::statement::Statement;
@@ -47,8 +47,12 @@ impl Salesforce {
     }
 
     pub(super) async fn properties(&self, object: &str) -> Result<Vec<PropertyDef>, Error> {
+        Ok(catalog::definitions(self.fields(object).await?))
+    }
+
+    pub(super) async fn fields(&self, object: &str) -> Result<Vec<Field>, Error> {
         match self.ask::<Description>(&request::describe(self.version, object)).await {
-            Ok(description) => Ok(catalog::definitions(description.fields)),
+            Ok(description) => Ok(description.fields),
             Err(error) if error.class == Class::Gone => Err(self.no_such_object(object).await),
             Err(error) => Err(error),
         }

@@ -198,6 +198,12 @@ impl Field {
         Self { length: 255, ..Self::of(line) }
     }
 
+    /// Whether a query may select by it: not by a long text, nor by a field that others make up.
+    pub(crate) fn is_filterable(&self) -> bool {
+        const LONGEST_SHORT_TEXT: usize = 255;
+        self.kind != Kind::Address && (self.kind != Kind::TextArea || self.length <= LONGEST_SHORT_TEXT)
+    }
+
     /// Whether an upsert may name the record by it.
     pub(crate) fn is_key(&self) -> bool {
         (self.external_id || self.id_lookup) && !self.auto_number

@@ -129,7 +129,7 @@ fn relations(field: &Field) -> Value {
 fn constant(field: &Field) -> Value {
     let is_plain = field.kind != Kind::Address;
     json!({
-        "filterable": is_plain, "sortable": is_plain, "groupable": is_plain && field.length <= 255,
+        "filterable": field.is_filterable(), "sortable": field.is_filterable(), "groupable": is_plain && field.length <= 255,
         "aggregatable": is_plain, "caseSensitive": false, "encrypted": false, "mask": null, "maskType": null,
         "cascadeDelete": false, "restrictedDelete": false, "deprecatedAndHidden": false, "htmlFormatted": false,
         "inlineHelpText": null, "writeRequiresMasterRead": false, "queryByDistance": false,

@@ -127,6 +127,16 @@ impl<'a> Checker<'a> {
         Ok(field)
     }
 
+    /// The field of a condition.
+    fn filterable(&mut self, name: &mut Name) -> Result<&'a Field, Refusal> {
+        let field = self.name(name)?;
+        if field.is_filterable() {
+            return Ok(field);
+        }
+        let message = format!("field '{}' can not be filtered in a query call", field.name);
+        Err(error_at(self.text, name.at, "INVALID_FIELD", &message))
+    }
+
     fn condition(&mut self, condition: &mut Condition) -> Result<(), Refusal> {
         match condition {
             Condition::All(terms) | Condition::Any(terms) => {
@@ -134,14 +144,14 @@ impl<'a> Checker<'a> {
             }
             Condition::Not(inner) => self.condition(inner),
             Condition::Compare(name, _, literal) => {
-                let field = self.name(name)?;
+                let field = self.filterable(name)?;
                 self.literal(name.at, field, literal)
             }
             Condition::In(name, literals) => {
-                let field = self.name(name)?;
+                let field = self.filterable(name)?;
                 literals.iter_mut().try_for_each(|literal| self.literal(name.at, field, literal))
             }
-            Condition::Like(name, _) | Condition::Includes(name, _) => self.name(name).map(|_| ()),
+            Condition::Like(name, _) | Condition::Includes(name, _) => self.filterable(name).map(|_| ()),
         }
     }
 

@@ -15,6 +15,7 @@ fn compiled(calls: u64) -> CompiledRun {
         object: "contacts".into(),
         inputs: vec!["firstname".into()],
         targets: Vec::new(),
+        actions: std::collections::BTreeMap::new(),
         if_changed: IfChanged::Hold,
         guard_older_than_seconds: 30,
         time_zone: "Europe/Berlin".to_owned(),

@@ -296,7 +296,7 @@ fn the_guide_has_every_key_and_its_plans_are_plans() {
     }
     let plans: Vec<&str> =
         GUIDE.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
-    assert_eq!(plans.len(), 4);
+    assert_eq!(plans.len(), 5);
     for plan in plans {
         assert!(parse(plan, "plan.yaml").is_ok(), "{plan}\n{:?}", parse(plan, "plan.yaml"));
     }
@@ -347,13 +347,63 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 continue_workflow_if_action_fails: seconds % 3 == 0,
             }],
             writeback: Writeback {
-                properties: vec![PropertyWrite { name: target.into(), value: script, when: When::IfEmpty }],
+                properties: vec![PropertyWrite {
+                    name: target.into(),
+                    value: script,
+                    when: When::IfEmpty,
+                    ignore_empty: seconds % 5 == 0,
+                }],
+                action: None,
+                inputs: Map::new(),
                 if_changed: IfChanged::Overwrite,
                 guard_older_than: seconds.into(),
             },
             verify: Verify::Sample(u64::from(seconds) + 1),
             canary,
         })
+}
+
+/// The plan of the writeback written as an action with these inputs.
+fn acting(action: &str, inputs: &str) -> String {
+    format!(
+        "name: a\nconnection: c\nsource: {{ object: Account, view: v }}\nwriteback:\n  action: {action}\n  inputs: {inputs}\n"
+    )
+}
+
+#[test]
+fn a_writeback_may_be_written_as_an_update() {
+    let list = "add_fields_and_their_values: [{ name: Phone, value: \"{{input.x}}\" }]";
+    for (more, ignore_empty) in
+        [("", true), (", ignore_empty_values: false, record_id: \"{{ input.Id }}\"", false)]
+    {
+        let plan =
+            parse(&acting("salesforce_update_record", &format!("{{ {list}{more} }}")), "plan.yaml").unwrap();
+        let property = PropertyWrite {
+            name: "Phone".into(),
+            value: "{{input.x}}".to_owned(),
+            when: When::Always,
+            ignore_empty,
+        };
+        assert_eq!(plan.writeback.properties, [property]);
+        assert_eq!(plan.writeback.inputs["salesforce_object"], "Account");
+        assert_eq!(plan.writeback.path_of(0), "writeback.inputs.add_fields_and_their_values[0]");
+        let kept: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+        assert_eq!(kept, plan);
+    }
+    for (action, more, said) in [
+        ("salesforce_upsert_record", "", "can create a record"),
+        ("salesforce_updat_record", "", "did you mean \"salesforce_update_record\"?"),
+        ("salesforce_update_record", ", record_id: \"{{input.Other}}\"", "the row's own record"),
+        ("salesforce_update_record", ", salesforce_object: Contact", "records are of Account"),
+        ("salesforce_update_record", ", run_salesforce_assignment_rules: true", "auto_assign"),
+        ("salesforce_update_record", ", ignore_empty: true", "ignore_empty_values"),
+    ] {
+        let faults = parse(&acting(action, &format!("{{ {list}{more} }}")), "plan.yaml").unwrap_err();
+        assert!(faults[0].message.contains(said) && faults[0].line.is_some(), "{action}{more}: {faults:?}");
+    }
+    let both = format!("{}  properties: []\n", acting("salesforce_update_record", &format!("{{ {list} }}")));
+    let faults = parse(&both, "plan.yaml").unwrap_err();
+    assert!(faults[0].message.contains("leave out one of the two"), "{faults:?}");
 }
 
 proptest! {
