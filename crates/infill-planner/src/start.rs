@@ -67,7 +67,7 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
         when: When::Always,
         ignore_empty: false,
     };
-    let Plan { name, connection, source, canary, .. } = run.plan.as_ref();
+    let Plan { name, connection, source, canary, max_failed, .. } = run.plan.as_ref();
     Some(Plan {
         name: format!("Undo of {name}"),
         connection: connection.clone(),
@@ -95,6 +95,7 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
         },
         verify: Verify::All,
         canary: *canary,
+        max_failed: *max_failed,
     })
 }
 

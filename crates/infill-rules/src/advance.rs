@@ -27,6 +27,8 @@ pub struct Standing {
     pub batches_in_flight: u32,
     /// Rows settled, by outcome.
     pub counts: Counts,
+    /// So many rows may fail or read back differently; `None` for any number.
+    pub most_failed: Option<u64>,
     /// It is being cancelled for a cause that a person must see to, and not because a person asked.
     pub is_stopping: bool,
 }
@@ -47,6 +49,16 @@ pub enum Effect {
     },
     /// The canary did not hold: stop the run.
     StopForCanary,
+    /// More rows went wrong than the plan allows: stop the run.
+    StopForFailures,
+}
+
+impl Standing {
+    /// Whether more rows went wrong than the plan allows.
+    fn has_failed_too_often(&self) -> bool {
+        let n_wrong = self.counts.failed.saturating_add(self.counts.differs);
+        self.most_failed.is_some_and(|most| n_wrong > most)
+    }
 }
 
 /// What happens next. After a [`Effect::Move`] the caller asks again with the new state.
@@ -65,6 +77,7 @@ pub fn advance(standing: &Standing) -> Option<Effect> {
         RunState::Running if standing.batches_settled >= standing.batches => {
             Some(Effect::Move(RunState::Completed))
         }
+        RunState::Running if standing.has_failed_too_often() => Some(Effect::StopForFailures),
         RunState::Running => Some(Effect::ClaimBatches { canary: false }),
         RunState::Cancelling if standing.batches_in_flight > 0 => None,
         RunState::Cancelling if standing.is_stopping => Some(Effect::Move(RunState::Stopped)),
@@ -89,6 +102,7 @@ mod tests {
             batches_settled: 0,
             batches_in_flight: 0,
             counts: Counts::default(),
+            most_failed: None,
             is_stopping: false,
         }
     }
@@ -113,6 +127,22 @@ mod tests {
     }
 
     #[test]
+    fn a_run_stops_when_more_rows_went_wrong_than_the_plan_allows() {
+        let wrong = |failed, differs| Counts { verified: 90, failed, differs, ..Counts::default() };
+        let run = Standing { batches_settled: 1, most_failed: Some(3), ..standing(RunState::Running) };
+        let claim = Some(Effect::ClaimBatches { canary: false });
+        for (counts, effect) in
+            [(wrong(3, 0), claim), (wrong(2, 1), claim), (wrong(2, 2), Some(Effect::StopForFailures))]
+        {
+            assert_eq!(advance(&Standing { counts, ..run }), effect, "{counts:?}");
+        }
+        let anything_goes = Standing { counts: wrong(99, 99), most_failed: None, ..run };
+        assert_eq!(advance(&anything_goes), claim);
+        let done = Standing { counts: wrong(9, 0), batches_settled: 11, ..run };
+        assert_eq!(advance(&done), Some(Effect::Move(RunState::Completed)), "nothing is left to spare");
+    }
+
+    #[test]
     fn a_cancelled_run_ends_once_nothing_is_in_flight() {
         let cancelling = Standing { batches_in_flight: 3, ..standing(RunState::Cancelling) };
         assert_eq!(advance(&cancelling), None);
@@ -128,7 +158,7 @@ mod tests {
         fn every_run_ends(chunks in 0_u32..4, batches in 1_u32..20, window in 1_u32..5) {
             let mut now = Standing {
                 state: RunState::SourceSync, listed: true, chunks, chunks_read: 0, batches,
-                batches_settled: 0, batches_in_flight: 0, counts: Counts::default(), is_stopping: false,
+                batches_settled: 0, batches_in_flight: 0, counts: Counts::default(), most_failed: None, is_stopping: false,
             };
             for _ in 0..200 {
                 match advance(&now) {
@@ -140,7 +170,7 @@ mod tests {
                     Some(Effect::ClaimBatches { canary: false }) => {
                         now.batches_settled = (now.batches_settled + window).min(batches);
                     }
-                    Some(Effect::StopForCanary) | None => break,
+                    Some(Effect::StopForCanary | Effect::StopForFailures) | None => break,
                 }
             }
             prop_assert_eq!(now.state, RunState::Completed);

@@ -30,6 +30,7 @@ pub fn standing(run: &Run) -> Standing {
         batches_settled: progress.batches_settled,
         batches_in_flight: progress.batches_in_flight,
         counts: progress.counts,
+        most_failed: run.plan.max_failed.map(|most| most.of(progress.rows)),
         is_stopping: run.cause.as_ref().is_some_and(|cause| cause.code != CANCELLED_BY_HAND),
     }
 }
@@ -53,8 +54,10 @@ pub async fn move_on(context: &Context, mut run: Run, claimant: &str) -> Result<
                 }
                 run = moved;
             }
-            Some(Effect::StopForCanary) => {
-                stop(context, &run, &canary_cause(&run)).await?;
+            Some(stopping @ (Effect::StopForCanary | Effect::StopForFailures)) => {
+                let is_canary = stopping == Effect::StopForCanary;
+                let cause = if is_canary { canary_cause(&run) } else { failures_cause(&run) };
+                stop(context, &run, &cause).await?;
                 let Some(moved) = context.store.run(run.id).await? else { return Ok(()) };
                 run = moved;
             }
@@ -133,6 +136,28 @@ fn canary_cause(run: &Run) -> Cause {
             counts.failed,
             counts.differs,
             run.progress.rows.saturating_sub(counts.total()),
+            run.id,
+        ),
+        property: None,
+        correlation_id: None,
+        at: None,
+    }
+}
+
+fn failures_cause(run: &Run) -> Cause {
+    let counts = &run.progress.counts;
+    let allowed = run.plan.max_failed.map(|most| most.to_string()).unwrap_or_default();
+    Cause {
+        class: infill_model::Class::Configuration,
+        code: "too_many_failed".into(),
+        message: format!(
+            "of {} rows done {} failed and {} read back differently, which is more than the plan allows (max_failed: {allowed}); \
+             batches in flight were finished, the rest of the {} rows was not touched; look at \
+             `infill dead-letters list --run {}`, mend what is wrong and run the plan again",
+            counts.total(),
+            counts.failed,
+            counts.differs,
+            run.progress.rows,
             run.id,
         ),
         property: None,

@@ -49,6 +49,7 @@ macro_rules! every_case {
             only::a_process_killed_after_a_write_leaves_nothing_new_behind,
             failure::a_bad_row_fails_alone,
             failure::a_canary_that_fails_stops_the_rest,
+            failure::a_run_stops_when_more_rows_fail_than_the_plan_allows,
             failure::a_gateways_error_is_tried_again,
             failure::a_connection_reset_before_the_commit_is_tried_again,
             failure::an_answer_lost_to_a_reset_costs_no_second_write,

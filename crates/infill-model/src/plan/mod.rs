@@ -6,7 +6,7 @@
 pub mod parse;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{ActionId, ConnectionName, ListId, ObjectType, PropertyName, RunId};
 use crate::schedule::Schedule;
@@ -46,10 +46,79 @@ pub struct Plan {
     /// How many rows go first, alone; 0 for none.
     #[serde(default = "default_canary")]
     pub canary: u32,
+    /// How many rows may fail or read back differently before the run stops; left out: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failed: Option<MaxFailed>,
 }
 
 const fn default_canary() -> u32 {
     DEFAULT_CANARY
+}
+
+/// How many rows may go wrong before a run stops: a number of rows, `20`, or a share of them all, `2%`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxFailed {
+    /// So many rows.
+    Rows(u64),
+    /// So many of a hundred rows of the run, 1 to 99.
+    Percent(u8),
+}
+
+impl MaxFailed {
+    /// A share, as it is written: `2%`.
+    #[must_use]
+    pub fn share(text: &str) -> Option<Self> {
+        let percent: u8 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+        (1..100).contains(&percent).then_some(Self::Percent(percent))
+    }
+
+    /// How many of these rows may go wrong.
+    #[must_use]
+    pub fn of(self, n_rows: u64) -> u64 {
+        match self {
+            Self::Rows(most) => most,
+            Self::Percent(percent) => n_rows.saturating_mul(percent.into()) / 100,
+        }
+    }
+}
+
+impl std::fmt::Display for MaxFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(most) => write!(f, "{most}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl Serialize for MaxFailed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Rows(most) => serializer.serialize_u64(*most),
+            Self::Percent(_) => serializer.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MaxFailed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let read = value.as_u64().map(Self::Rows).or_else(|| Self::share(value.as_str()?));
+        read.ok_or_else(|| serde::de::Error::custom("expected a number of rows, or a share such as 2%"))
+    }
+}
+
+impl JsonSchema for MaxFailed {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MaxFailed".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "How many rows may go wrong before a run stops: a number of rows, 20, or a share of them all, \"2%\".",
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[1-9][0-9]? *%$"}]
+        })
+    }
 }
 
 /// Which records a plan selects: an object and exactly one of `list`, `filter`, `view`, `query`, `ids`.

@@ -12,8 +12,8 @@ use serde_json::Map;
 
 use super::{
     Action, Combinator, Condition, ConditionGroup, ConditionNode, DEFAULT_CANARY,
-    DEFAULT_GUARD_OLDER_THAN_SECONDS, IfChanged, Only, Plan, PropertyWrite, RunIf, Source, Verify, When,
-    Writeback,
+    DEFAULT_GUARD_OLDER_THAN_SECONDS, IfChanged, MaxFailed, Only, Plan, PropertyWrite, RunIf, Source, Verify,
+    When, Writeback,
 };
 use crate::document::{self, At, Format, Kind, Node, Place};
 use crate::error::{Fault, FaultCode};
@@ -29,7 +29,7 @@ pub const MAX_CANARY: u32 = 1000;
 pub const MAX_SAMPLE: u64 = 10_000;
 
 const PLAN_KEYS: &[&str] =
-    &["name", "connection", "source", "inputs", "chain", "writeback", "verify", "canary"];
+    &["name", "connection", "source", "inputs", "chain", "writeback", "verify", "canary", "max_failed"];
 const SOURCE_KEYS: &[&str] =
     &["object", "list", "filter", "view", "query", "ids", "max_count", "sample", "only", "schedule"];
 const IDS_KEYS: &[&str] = &["file", "column"];
@@ -119,6 +119,7 @@ fn plan(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Plan> {
     }
     let verify = fields.get("verify").map_or(Some(Verify::default()), |at| verify(&at, faults));
     let canary = fields.get("canary").map_or(Some(DEFAULT_CANARY), |at| whole_u32(&at, MAX_CANARY, faults));
+    let max_failed = optional(fields.get("max_failed").map(|at| max_failed(&at, faults)));
     let takes_changed = source.as_ref().is_some_and(|source| source.only == Some(Only::Changed));
     if takes_changed
         && inputs.as_ref().is_some_and(Vec::is_empty)
@@ -138,6 +139,7 @@ fn plan(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Plan> {
         writeback: writeback?,
         verify: verify?,
         canary: canary?,
+        max_failed: max_failed?,
     })
 }
 
@@ -443,6 +445,19 @@ fn verify(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Verify> {
             None
         }
     }
+}
+
+fn max_failed(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<MaxFailed> {
+    if let Kind::Number(_) = &at.node().kind {
+        return at.integer(0..=u64::MAX, faults).map(MaxFailed::Rows);
+    }
+    let share = if let Kind::Text(text) = &at.node().kind { MaxFailed::share(text) } else { None };
+    if share.is_none() {
+        let found = at.node().describe();
+        let message = format!("expected a number of rows, or a share from 1% to 99%, found {found}");
+        faults.push(at.fault(FaultCode::InvalidValue, message));
+    }
+    share
 }
 
 fn whole_u32(at: &At<'_>, most: u32, faults: &mut Vec<Fault>) -> Option<u32> {

@@ -40,6 +40,28 @@ pub(crate) async fn a_canary_that_fails_stops_the_rest<T: Tenant>(pair: Pair) {
     assert_eq!(world.n_written(), 4, "the rest was touched");
 }
 
+pub(crate) async fn a_run_stops_when_more_rows_fail_than_the_plan_allows<T: Tenant>(pair: Pair) {
+    let n_rows = T::THREE_BATCHES;
+    let mut setting = with_records::<T>(pair, n_rows);
+    setting.env.push(("INFILL_WORKER_BATCHES_IN_FLIGHT".to_owned(), "1".to_owned()));
+    let world = setting.start().await;
+    let guilty = [world.nth(IN_BATCH), world.nth(IN_BATCH + 1)];
+    let [first, second] = &guilty;
+    world.meet(&[Trouble::BadRow(first), Trouble::BadRow(second)]);
+    let ended = world.run(&world.greeting("max_failed: 1")).await;
+    assert_eq!((ended.run.state, ended.printed.code), (RunState::Stopped, 3), "{}", ended.printed.err);
+    assert_eq!(ended.run.cause.as_ref().map(|cause| cause.code.as_str()), Some("too_many_failed"));
+    let mut failed = ended.ids(Outcome::Failed);
+    failed.sort_unstable();
+    assert_eq!(failed, guilty.each_ref().map(String::as_str));
+    assert_eq!(ended.count(Outcome::Verified), world.n_written() as u64);
+    assert!(world.n_written() + 2 < n_rows, "the last batch was touched");
+    world.set_faults("");
+    world.control.forget();
+    let share = world.run(&world.greeting("max_failed: 1%").replace("Hello", "Dear")).await;
+    share.all(Outcome::Verified, n_rows as u64);
+}
+
 pub(crate) async fn a_gateways_error_is_tried_again<T: Tenant>(pair: Pair) {
     let world = usual::<T>(pair).await;
     let ended = world.run_among(&[Trouble::Unavailable(2)]).await;

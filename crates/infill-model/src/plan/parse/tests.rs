@@ -158,6 +158,8 @@ fn each_mistake_has_a_place_and_a_way_out() {
         ("inputs that are no list", with("[email]", "email")),
         ("an input twice", with("[email]", "[email, phone, email]")),
         ("an input that is a mapping", with("[email]", "[{email: 1}]")),
+        ("too many of a hundred", with("canary: 5", "max_failed: 100%")),
+        ("a share without a sign", with("canary: 5", "max_failed: 2 percent")),
         ("a canary out of range", with("canary: 5", "canary: 1001")),
         ("a canary in words", with("canary: 5", "canary: five")),
         ("an unknown way to verify", with("verify: all", "verify: al")),
@@ -360,6 +362,8 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             },
             verify: Verify::Sample(u64::from(seconds) + 1),
             canary,
+            max_failed: [None, Some(MaxFailed::Rows(seconds.into())), Some(MaxFailed::Percent(2))]
+                [usize::from(seconds % 3)],
         })
 }
 
