@@ -232,7 +232,7 @@ async fn handle(context: &Context, message: &StageMessage, redelivered: bool) ->
         {
             Ok(Verdict::Complete)
         }
-        Work::SourceSync { chunk: None } => source_sync::list(context, &run, redelivered).await,
+        Work::SourceSync { chunk: None } => Box::pin(source_sync::list(context, &run, redelivered)).await,
         Work::SourceSync { chunk: Some(chunk) } => source_sync::read_chunk(context, &run, chunk).await,
         Work::AwaitRows => await_rows::await_rows(context, &run, message.attempt).await,
         Work::ConfigureChain => configure_chain::configure_chain(context, &run).await,
