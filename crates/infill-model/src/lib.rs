@@ -13,6 +13,7 @@ pub mod message;
 pub mod nearest;
 pub mod outcome;
 pub mod plan;
+pub mod properties;
 pub mod property;
 pub mod row;
 pub mod run;

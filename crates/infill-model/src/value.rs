@@ -1,14 +1,8 @@
 //! Property values. Absent, null and the empty string are three different things and stay so.
 
-use std::collections::BTreeMap;
-
 pub use serde_json::Value;
 
-use crate::id::PropertyName;
-
-/// The properties of one record, by name. A name that is missing was not asked for or does not exist on the
-/// record; `Value::Null` is a property that is known and unset.
-pub type Properties = BTreeMap<PropertyName, Value>;
+pub use crate::properties::Properties;
 
 /// Whether a person would call the value empty: absent, null, or text of nothing but white space.
 #[must_use]

@@ -29,7 +29,8 @@ pub fn intend(
     targets
         .iter()
         .filter_map(|target| {
-            let (name, wanted) = produced.get_key_value(&target.property.name)?;
+            let name = &target.property.name;
+            let wanted = produced.get(name)?;
             is_to_send(target, wanted).then(|| (name.clone(), wanted.clone()))
         })
         .collect()

@@ -333,7 +333,8 @@ mod tests {
     }
 
     fn some_properties() -> impl Strategy<Value = Properties> {
-        prop::collection::btree_map("[abc\"\u{0}]{1,2}".prop_map(PropertyName::from), value(), 0..4)
+        prop::collection::vec(("[abc\"\u{0}]{1,2}".prop_map(PropertyName::from), value()), 0..4)
+            .prop_map(Properties::from_iter)
     }
 
     fn row() -> impl Strategy<Value = Row> {
