@@ -3,6 +3,8 @@
 //! Transactions begin and end inside one method. Every method that changes something may be called twice with the
 //! same arguments and then changes nothing the second time.
 
+mod letter;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -13,14 +15,15 @@ use infill_model::row::Cause;
 use infill_model::seen::{Learnt, MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    ActionId, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, Properties, RecordId, Row, RowResult,
-    RunId, RunState, Stage, Timestamp,
+    ActionId, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, Row, RowResult, RunId, RunState,
+    Timestamp,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
+pub use letter::{Letter, LetterFilter, LetterStatus, NewLetter};
 
 /// Everything durable.
 #[async_trait]
@@ -558,79 +561,6 @@ pub enum Saved {
     Yes(Progress),
     /// The lease was lost: somebody else works on it, nothing was stored.
     LeaseLost,
-}
-
-/// A dead letter to record. One open letter per (run, record): another adds an attempt to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NewLetter {
-    /// The record.
-    pub record: RecordId,
-    /// The stage it failed in.
-    pub stage: Stage,
-    /// Why.
-    pub cause: Cause,
-    /// What was to be written.
-    pub wanted: Properties,
-    /// The before-image.
-    pub before: Properties,
-}
-
-/// A dead letter as stored.
-#[derive(Clone, Debug)]
-pub struct Letter {
-    /// Its id, growing.
-    pub id: i64,
-    /// The run.
-    pub run: RunId,
-    /// The batch.
-    pub batch: BatchNo,
-    /// What happened.
-    pub letter: NewLetter,
-    /// How often it failed.
-    pub attempts: u32,
-    /// What became of it.
-    pub status: LetterStatus,
-    /// First failure.
-    pub first_at: Timestamp,
-    /// Latest failure or change.
-    pub last_at: Timestamp,
-}
-
-/// What became of a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LetterStatus {
-    /// Waiting for a person.
-    Open,
-    /// Its row was tried again.
-    Retried,
-    /// A person gave it up.
-    Discarded,
-}
-
-impl LetterStatus {
-    /// The wire value.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Retried => "retried",
-            Self::Discarded => "discarded",
-        }
-    }
-}
-
-/// Which dead letters. Everything given must match.
-#[derive(Clone, Debug, Default)]
-pub struct LetterFilter {
-    /// One letter.
-    pub id: Option<i64>,
-    /// Of one run.
-    pub run: Option<RunId>,
-    /// With this code.
-    pub code: Option<String>,
-    /// With this status.
-    pub status: Option<LetterStatus>,
 }
 
 /// A login with rotating tokens, decrypted.
