@@ -40,6 +40,15 @@ pub(crate) async fn print(parts: &Parts, run: &Run) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Prints the way back, for a run that wrote something to an account that is there tomorrow.
+pub(crate) fn print_way_back(run: &Run) -> anyhow::Result<()> {
+    let counts = &run.progress.counts;
+    if counts.verified + counts.written > 0 && run.plan.source.undoes.is_none() {
+        say!("  not what you wanted? infill undo {} --dry-run", run.id);
+    }
+    Ok(())
+}
+
 fn took(parts: &Parts, run: &Run) -> String {
     let end = run.ended_at.unwrap_or_else(|| parts.clock.now());
     let seconds = end.duration_since(run.created_at).as_secs_f64();
@@ -72,9 +81,6 @@ async fn hints(parts: &Parts, run: &Run) -> anyhow::Result<Vec<String>> {
     let n_letters = parts.store.count_letters(&open).await?;
     if n_letters > 0 {
         hints.push(format!("look: infill dead-letters list --run {id}   ({n_letters} open)"));
-    }
-    if counts.verified + counts.written > 0 && run.plan.source.undoes.is_none() {
-        hints.push(format!("not what you wanted? infill undo {id} --dry-run"));
     }
     if run.cap.is_some_and(|cap| run.progress.ids >= cap)
         && run.state == RunState::Completed

@@ -301,6 +301,7 @@ pub(crate) async fn work_and_follow(parts: &Parts, id: RunId) -> anyhow::Result<
     match work_until_end(parts, id, hint).await? {
         Followed::Ended(run) => {
             summary::print(parts, &run).await?;
+            summary::print_way_back(&run)?;
             Ok(exit_of(&run))
         }
         Followed::Paused(run, why) => {
