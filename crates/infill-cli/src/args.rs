@@ -1,5 +1,6 @@
 //! What can be typed: parsed here and nowhere else, resolved by nobody here.
 
+pub(crate) mod audit;
 pub(crate) mod schedules;
 mod word;
 
@@ -7,12 +8,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use infill_model::{ConnectionName, ObjectType, Outcome, RecordId};
+use infill_model::{Actor, ConnectionName, ObjectType, Outcome, RecordId};
 use infill_sim::hubspot::{ApiVersion, Faults, LimitTier};
 use infill_sim::{pipedrive, salesforce};
 
 use crate::config::Vendor;
-pub(crate) use word::{Format, LogFormat, RowFormat, RunRef, SchemaOf, Status};
+pub(crate) use word::{Format, LogFormat, RowFormat, RunRef, SchemaOf, Since, Status};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -71,6 +72,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "PATH", env = "INFILL_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
 
+    /// Who asks, as `infill audit` tells it [default: your login and this machine, as in ann@desk]
+    #[arg(long = "as", global = true, value_name = "WHO", env = "INFILL_USER", hide_env_values = true)]
+    pub(crate) actor: Option<Actor>,
+
     /// How log lines look
     #[arg(
         long,
@@ -127,6 +132,9 @@ pub(crate) enum Command {
     /// Stops a run after the batches now in flight; asking twice does no harm
     #[command(after_help = RUN_REF_HELP)]
     Cancel(Cancel),
+    /// Lists who did what, newest first: starts, stops, undos, retries, schedules
+    #[command(after_help = "Examples:\n  infill audit --since 2d\n  infill audit --run latest --by ann@desk")]
+    Audit(audit::Audit),
     /// Takes a run back: puts the values back that it replaced, where nobody changed them since
     #[command(after_help = format!("{UNDO_EXAMPLES}\n\n{RUN_REF_HELP}\n\n{EXIT_CODES}"))]
     Undo(Undo),

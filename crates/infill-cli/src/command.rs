@@ -1,5 +1,6 @@
 //! One file a verb: each calls, none decides. The end of a command is an [`crate::exit::Exit`].
 
+pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod completions;

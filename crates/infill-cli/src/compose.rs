@@ -11,7 +11,7 @@ use infill_broker::Broker;
 use infill_broker::embedded::Embedded;
 use infill_broker::rabbitmq::{self, RabbitMq};
 use infill_crm::{CallObserver, Crm};
-use infill_model::{Class, Clock, ConnectionName, RunId, Timestamp};
+use infill_model::{Actor, Class, Clock, ConnectionName, RunId, Timestamp};
 use infill_rules::quota::{Limits, Rate};
 use infill_server::{Health, Readiness};
 use infill_store::store::{Run, RunFilter};
@@ -61,14 +61,16 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) heartbeat: Heartbeat,
+    /// Who asks.
+    pub(crate) actor: Actor,
 }
 
 impl Parts {
-    /// Opens the store and makes the connectors ready to be made.
+    /// Opens the store for somebody and makes the connectors ready to be made.
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
+    pub(crate) async fn open(config: Config, actor: Actor) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Metrics::new();
         let key = config.vault_key.clone();
@@ -86,7 +88,7 @@ impl Parts {
             metrics: metrics.clone(),
             made: Mutex::default(),
         });
-        Ok(Self { config, store, connections, clock, metrics, heartbeat: Heartbeat::new() })
+        Ok(Self { config, store, connections, clock, metrics, heartbeat: Heartbeat::new(), actor })
     }
 
     /// Whether planner and worker live in this process.

@@ -7,6 +7,7 @@
     reason = "progress and errors go to stderr; results go to stdout through `render`"
 )]
 
+mod actor;
 mod args;
 mod command;
 mod compose;
@@ -74,6 +75,7 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
         | Command::Show(_)
         | Command::Rows(_)
         | Command::Cancel(_)
+        | Command::Audit(_)
         | Command::Undo(_)
         | Command::DeadLetters(_)
         | Command::Lists(_)
@@ -89,9 +91,11 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
 
 async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
     let config = || config::load(global.config.as_deref());
-    let parts = async || Parts::open(config()?).await;
+    let actor = || actor::resolve(global.actor.clone());
+    let open = async |config| Parts::open(config, actor()).await;
+    let parts = async || open(config()?).await;
     match command {
-        Command::Demo(args) => command::demo::demo(&args).await,
+        Command::Demo(args) => command::demo::demo(&args, actor()).await,
         Command::Check(args) => command::check::check(&parts().await?, &args).await,
         Command::Run(args) => command::run::run(&parts().await?, &args).await,
         Command::Runs(args) => command::runs::runs(&parts().await?, &args).await,
@@ -100,21 +104,22 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Show(args) => command::show::show(&parts().await?, &args).await,
         Command::Rows(args) => command::rows::rows(&parts().await?, &args).await,
         Command::Cancel(args) => command::cancel::cancel(&parts().await?, &args).await,
+        Command::Audit(args) => command::audit::audit(&parts().await?, &args).await,
         Command::Undo(args) => command::undo::undo(&parts().await?, &args).await,
         Command::DeadLetters(args) => command::dead_letters::dead_letters(&parts().await?, &args).await,
         Command::Lists(args) => command::lists::lists(&parts().await?, &args).await,
         Command::Properties(args) => command::properties::properties(&parts().await?, &args).await,
-        Command::Connections(args) => command::connections::connections(&config()?, &args).await,
+        Command::Connections(args) => command::connections::connections(&config()?, &actor(), &args).await,
         Command::Worker(args) => {
             let mut config = config()?;
             config.worker.concurrency = args.concurrency.unwrap_or(config.worker.concurrency);
             config.listen = args.listen.or(config.listen);
-            command::worker::worker(&Parts::open(config).await?).await
+            command::worker::worker(&open(config).await?).await
         }
         Command::Planner(args) => {
             let mut config = config()?;
             config.listen = args.listen.or(config.listen);
-            command::planner::planner(&Parts::open(config).await?).await
+            command::planner::planner(&open(config).await?).await
         }
         Command::Sim(args) => command::sim::sim(args).await,
         Command::Schema(args) => command::schema::schema(args),

@@ -104,7 +104,15 @@ pub(crate) async fn store_with_rows() -> (Kept, Run) {
     let path = folder.path().join("infill.db");
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(path, None, Arc::new(Still)).await.unwrap());
     let id = RunId::new(now(), [7; 10]);
-    let new = NewRun { id, plan: plan(), cap: None, in_flight: 8, slice: None, created_at: now() };
+    let new = NewRun {
+        id,
+        plan: plan(),
+        cap: None,
+        in_flight: 8,
+        slice: None,
+        created_at: now(),
+        by: "ann@desk".into(),
+    };
     store.create_run(&new).await.unwrap();
     let records = ["101", "102", "103"].map(Into::into).to_vec();
     let listing = Listing { done: true, ids: 3, chunks: 1, ..Listing::default() };

@@ -4,9 +4,10 @@ use infill_model::row::{Cause, Gone};
 use infill_model::run::Forecast;
 use infill_model::slice::ResolvedSlice;
 use infill_model::{
-    Cell, ConnectionName, ObjectType, Outcome, Plan, Properties, RecordId, Row, RowResult, RunId, RunState,
-    Stage, Timestamp,
+    Actor, Cell, ConnectionName, ObjectType, Outcome, Plan, Properties, RecordId, Row, RowResult, RunId,
+    RunState, Stage, Timestamp,
 };
+use infill_store::audit::{Act, AuditEntry};
 use infill_store::store::{Letter, LetterStatus, Parked, Progress, Run};
 use serde::Serialize;
 
@@ -131,6 +132,35 @@ impl<'a> LetterView<'a> {
             attempts: letter.attempts,
             first_at: letter.first_at,
             last_at: letter.last_at,
+        }
+    }
+}
+
+/// Something somebody did.
+#[derive(Debug, Serialize)]
+pub(crate) struct AuditView<'a> {
+    id: i64,
+    at: Timestamp,
+    by: &'a Actor,
+    act: Act,
+    run: Option<RunId>,
+    connection: Option<&'a ConnectionName>,
+    plan_name: Option<&'a str>,
+    detail: &'a str,
+}
+
+impl<'a> AuditView<'a> {
+    /// An entry.
+    pub(crate) fn of(AuditEntry { id, entry }: &'a AuditEntry) -> Self {
+        Self {
+            id: *id,
+            at: entry.at,
+            by: &entry.by,
+            act: entry.act,
+            run: entry.run,
+            connection: entry.connection.as_ref(),
+            plan_name: entry.plan_name.as_deref(),
+            detail: &entry.detail,
         }
     }
 }

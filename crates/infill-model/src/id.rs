@@ -68,6 +68,10 @@ text_id! {
     ActionId
 }
 text_id! {
+    /// Who did something: a person by the name they go by, or the [program](Actor::program) itself.
+    Actor
+}
+text_id! {
     /// The name the configuration gives to one account in one CRM.
     ConnectionName
 }
@@ -90,6 +94,14 @@ text_id! {
 text_id! {
     /// A CRM's id of a record, in the CRM's own spelling.
     RecordId
+}
+
+impl Actor {
+    /// Infill, for what it does by a schedule or a rule. People who do not say who they are have an `@` in their names.
+    #[must_use]
+    pub fn program() -> Self {
+        "infill".into()
+    }
 }
 
 /// A batch within a run, counted from 0; batch 0 holds the canary rows when the plan has a canary.

@@ -27,8 +27,8 @@ pub mod value;
 pub use cell::{Cell, CellError, CellStatus};
 pub use error::{Class, Fault};
 pub use id::{
-    ActionId, BatchNo, ChunkNo, ConnectionName, Fingerprint, ListId, ObjectType, PropertyName, RecordId,
-    RunId,
+    ActionId, Actor, BatchNo, ChunkNo, ConnectionName, Fingerprint, ListId, ObjectType, PropertyName,
+    RecordId, RunId,
 };
 pub use message::StageMessage;
 pub use outcome::Outcome;

@@ -4,16 +4,19 @@
 
 use infill_model::row::Cause;
 use infill_model::run::CANCELLED_BY_HAND;
-use infill_model::{Class, RunId, RunState, Timestamp};
+use infill_model::{Actor, Class, RunState, Timestamp};
 use infill_store::Store;
+use infill_store::audit::{Act, NewAuditEntry};
+use infill_store::store::Run;
 
 use crate::error::Error;
 
-/// Asks a run to stop; says whether it was under way. Asking again changes nothing.
+/// Asks a run to stop, and records who did; says whether it was under way. Asking again changes nothing.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn cancel(store: &dyn Store, run: RunId, now: Timestamp) -> Result<bool, Error> {
+pub async fn cancel(store: &dyn Store, run: &Run, by: &Actor, now: Timestamp) -> Result<bool, Error> {
+    let entry = NewAuditEntry::of_run(now, by.clone(), Act::RunCancelled, run);
     let cause = Cause {
         class: Class::Configuration,
         code: CANCELLED_BY_HAND.into(),
@@ -23,13 +26,13 @@ pub async fn cancel(store: &dyn Store, run: RunId, now: Timestamp) -> Result<boo
         at: Some(now),
     };
     let before_the_first_write = [RunState::SourceSync, RunState::AwaitRows, RunState::ConfigureChain];
-    if store.move_run(run, &before_the_first_write, RunState::Cancelled, Some(&cause), now).await? {
+    if store.move_run_by(&entry, run.id, &before_the_first_write, RunState::Cancelled, Some(&cause)).await? {
         return Ok(true);
     }
     let writing = [RunState::Canary, RunState::Running];
-    if !store.move_run(run, &writing, RunState::Cancelling, Some(&cause), now).await? {
+    if !store.move_run_by(&entry, run.id, &writing, RunState::Cancelling, Some(&cause)).await? {
         return Ok(false);
     }
-    store.hasten(run).await?;
+    store.hasten(run.id).await?;
     Ok(true)
 }

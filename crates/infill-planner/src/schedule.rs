@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use infill_model::schedule::Schedule;
-use infill_model::{RunId, Timestamp};
+use infill_model::{Actor, RunId, Timestamp};
 use infill_rules::schedule::{Decision, MOST_COUNTED, Standing, decide};
 use infill_store::schedule::{ScheduleStep, ScheduledStart, StoredSchedule};
 use infill_store::store::NewRun;
@@ -105,6 +105,7 @@ impl Planner {
             in_flight: self.settings.in_flight.max(1),
             slice: None,
             created_at: now,
+            by: Actor::program(),
         };
         Ok(ScheduledStart { due, run, warnings })
     }

@@ -2,8 +2,7 @@
 
 use infill_model::plan::{FIRST_RUN_CAP, IfChanged, PropertyWrite, Source, Verify, When, Writeback};
 use infill_model::run::TargetProperty;
-use infill_model::slice::ResolvedSlice;
-use infill_model::{Plan, RunId, Timestamp};
+use infill_model::{Plan, RunId};
 use infill_rules::undo::INPUT;
 use infill_store::Store;
 use infill_store::store::{NewRun, Run};
@@ -37,22 +36,14 @@ pub fn cap(plan_max: Option<u64>, asked: Asked, has_verified: bool) -> (Option<u
     }
 }
 
-/// Records a run; with `slice`, one whose slice is known already. Its id is [`RunId::new`] of `now` and `random`.
+/// Records a run, and who started it.
 ///
 /// # Errors
 /// When the store fails; then there is no run.
-pub async fn start(
-    store: &dyn Store,
-    plan: Plan,
-    cap: Option<u64>,
-    in_flight: u32,
-    slice: Option<ResolvedSlice>,
-    now: Timestamp,
-    random: [u8; 10],
-) -> Result<RunId, Error> {
-    let id = RunId::new(now, random);
-    store.create_run(&NewRun { id, plan, cap, in_flight: in_flight.max(1), slice, created_at: now }).await?;
-    Ok(id)
+pub async fn start(store: &dyn Store, run: NewRun) -> Result<RunId, Error> {
+    let run = NewRun { in_flight: run.in_flight.max(1), ..run };
+    store.create_run(&run).await?;
+    Ok(run.id)
 }
 
 /// The plan that takes a run back: each property the run wrote gets its before-image, where the record still holds the run's

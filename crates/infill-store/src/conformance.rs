@@ -2,6 +2,7 @@
 //!
 //! Each test gets a store of its own: a file in a temporary folder, or a schema in the shared database.
 
+mod audit;
 mod batches;
 mod connections;
 mod counters;
@@ -218,6 +219,12 @@ on_both_engines! {
         a_run_stopped_by_its_canary_goes_back_to_it,
         letters_of_a_cancelled_run_stay_closed,
         letters_are_filtered_counted_and_discarded;
+    audit:
+        entries_are_read_back_newest_first,
+        entries_are_filtered_and_paged,
+        a_start_is_recorded_with_its_run_and_once,
+        an_undo_is_recorded_with_both_runs,
+        a_move_is_recorded_if_the_run_moved;
     connections:
         quotas_are_decided_one_after_the_other,
         a_decision_to_leave_a_quota_leaves_it,

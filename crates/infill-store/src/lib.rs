@@ -4,6 +4,7 @@
 //! says who looks at it next. It decides nothing: every transition is a compare-and-set that the caller
 //! asked for, and no remote call happens inside a transaction.
 
+pub mod audit;
 mod commit;
 #[cfg(test)]
 mod conformance;

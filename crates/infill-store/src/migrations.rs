@@ -27,6 +27,7 @@ pub(crate) const SQLITE: &[Step] = steps!["sqlite":
     "V20261121190000__create_seen",
     "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
+    "V20261121230000__create_audit",
 ];
 
 /// The steps for PostgreSQL.
@@ -42,6 +43,7 @@ pub(crate) const POSTGRES: &[Step] = steps!["postgres":
     "V20261121190000__create_seen",
     "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
+    "V20261121230000__create_audit",
 ];
 
 /// The table in which applied steps are noted.

@@ -4,6 +4,7 @@
 //! server is committed without waiting for its disk. Statements rely on PostgreSQL's
 //! `read committed`: a statement that waited for a tuple goes on with the tuple as it is then.
 
+mod audit;
 mod batches;
 mod effects;
 mod letters;
@@ -28,6 +29,7 @@ use infill_model::{
 };
 use secrecy::SecretString;
 
+use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::commit::Commit;
 use crate::error::Error;
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
@@ -102,7 +104,18 @@ impl Store for Postgres {
         cause: Option<&Cause>,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        runs::move_to(&self.durable, run, from, to, cause, now).await
+        runs::move_to(&self.durable, run, from, to, cause, now, None).await
+    }
+
+    async fn move_run_by(
+        &self,
+        entry: &NewAuditEntry,
+        run: RunId,
+        from: &[RunState],
+        to: RunState,
+        cause: Option<&Cause>,
+    ) -> Result<bool, Error> {
+        runs::move_to(&self.durable, run, from, to, cause, entry.at, Some(entry)).await
     }
 
     async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error> {
@@ -304,6 +317,19 @@ impl Store for Postgres {
 
     async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error> {
         schedules::remove(&self.durable, schedule).await
+    }
+
+    async fn audit(&self, entry: &NewAuditEntry) -> Result<(), Error> {
+        audit::add(&self.durable, entry).await
+    }
+
+    async fn audited(
+        &self,
+        filter: &AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, Error> {
+        audit::list(&self.ordered, filter, before, limit).await
     }
 
     async fn update_quota(&self, connection: &ConnectionName, decide: QuotaDecision) -> Result<(), Error> {

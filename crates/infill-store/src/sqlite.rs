@@ -2,6 +2,7 @@
 //!
 //! It does not stretch to several machines: a file on a network drive has no locks to rely on.
 
+mod audit;
 mod batches;
 mod connections;
 mod effects;
@@ -30,6 +31,7 @@ use infill_model::{
 };
 use secrecy::SecretString;
 
+use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::error::Error;
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
@@ -100,7 +102,18 @@ impl Store for Sqlite {
         cause: Option<&Cause>,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        runs::move_to(&self.connections, run, from, to, cause, now).await
+        runs::move_to(&self.connections, run, from, to, cause, now, None).await
+    }
+
+    async fn move_run_by(
+        &self,
+        entry: &NewAuditEntry,
+        run: RunId,
+        from: &[RunState],
+        to: RunState,
+        cause: Option<&Cause>,
+    ) -> Result<bool, Error> {
+        runs::move_to(&self.connections, run, from, to, cause, entry.at, Some(entry)).await
     }
 
     async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error> {
@@ -298,6 +311,19 @@ impl Store for Sqlite {
 
     async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error> {
         schedules::remove(&self.connections, schedule).await
+    }
+
+    async fn audit(&self, entry: &NewAuditEntry) -> Result<(), Error> {
+        audit::add(&self.connections, entry).await
+    }
+
+    async fn audited(
+        &self,
+        filter: &AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, Error> {
+        audit::list(&self.connections, filter, before, limit).await
     }
 
     async fn update_quota(&self, connection: &ConnectionName, decide: QuotaDecision) -> Result<(), Error> {

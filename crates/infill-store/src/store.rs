@@ -1,7 +1,7 @@
 //! The seam: what planner, workers and command line ask of a store.
 //!
 //! Transactions begin and end inside one method. Every method that changes something may be called twice with the
-//! same arguments and then changes nothing the second time.
+//! same arguments and then changes nothing the second time, but for [`Store::audit`].
 
 mod letter;
 
@@ -15,12 +15,13 @@ use infill_model::row::Cause;
 use infill_model::seen::{Learnt, MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    ActionId, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, Row, RowResult, RunId, RunState,
-    Timestamp,
+    ActionId, Actor, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, Row, RowResult, RunId,
+    RunState, Timestamp,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::error::Error;
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 pub use letter::{Letter, LetterFilter, LetterStatus, NewLetter};
@@ -33,7 +34,7 @@ pub trait Store: Send + Sync + Debug {
 
     // Runs.
 
-    /// Records a new run in [`RunState::SourceSync`], not yet published.
+    /// Records a new run in [`RunState::SourceSync`], not yet published, and in the audit who started it.
     async fn create_run(&self, run: &NewRun) -> Result<(), Error>;
     /// The run, or `None`.
     async fn run(&self, run: RunId) -> Result<Option<Run>, Error>;
@@ -50,6 +51,15 @@ pub trait Store: Send + Sync + Debug {
         to: RunState,
         cause: Option<&Cause>,
         now: Timestamp,
+    ) -> Result<bool, Error>;
+    /// As [`Store::move_run`] at the moment of `entry`, which joins the audit in the same step if the run moved.
+    async fn move_run_by(
+        &self,
+        entry: &NewAuditEntry,
+        run: RunId,
+        from: &[RunState],
+        to: RunState,
+        cause: Option<&Cause>,
     ) -> Result<bool, Error>;
     /// Notes that the run waits until a moment, and why; `None` ends the wait.
     async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error>;
@@ -237,6 +247,19 @@ pub trait Store: Send + Sync + Debug {
     /// Forgets a schedule, not its runs; says whether it was there.
     async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error>;
 
+    // The audit.
+
+    /// Adds an entry, which stays. For acts that do not record themselves: added just before the act, so that nothing is done
+    /// unrecorded; an act that fails then leaves its entry.
+    async fn audit(&self, entry: &NewAuditEntry) -> Result<(), Error>;
+    /// Entries, newest first; with `before`, those older than the entry of this id.
+    async fn audited(
+        &self,
+        filter: &AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, Error>;
+
     // Connections.
 
     /// Reads and replaces the quota of a connection in one transaction that all workers queue up for. The moment handed to
@@ -313,6 +336,8 @@ pub struct NewRun {
     pub slice: Option<ResolvedSlice>,
     /// When.
     pub created_at: Timestamp,
+    /// Who starts it.
+    pub by: Actor,
 }
 
 /// A run as stored.

@@ -3,8 +3,9 @@
 use infill_model::message::Work;
 use infill_model::row::Cause;
 use infill_model::run::CANCELLED_BY_HAND;
-use infill_model::{BatchNo, ChunkNo, RunId, RunState, Stage, StageMessage};
+use infill_model::{Actor, BatchNo, ChunkNo, RunId, RunState, Stage, StageMessage};
 use infill_rules::advance::{Effect, Standing, advance};
+use infill_store::audit::{Act, NewAuditEntry};
 use infill_store::store::{Run, UnitKind};
 
 use crate::context::Context;
@@ -78,10 +79,12 @@ pub async fn move_on(context: &Context, mut run: Run, claimant: &str) -> Result<
 /// # Errors
 /// When the store fails.
 pub async fn stop(context: &Context, run: &Run, cause: &Cause) -> Result<(), Failure> {
-    let (store, now) = (&context.store, context.clock.now());
-    if store.move_run(run.id, &BEFORE_THE_FIRST_WRITE, RunState::Stopped, Some(cause), now).await? {
+    let store = &context.store;
+    let entry = NewAuditEntry::of_run(context.clock.now(), Actor::program(), Act::RunStopped, run);
+    let entry = entry.with(cause.message.as_str());
+    if store.move_run_by(&entry, run.id, &BEFORE_THE_FIRST_WRITE, RunState::Stopped, Some(cause)).await? {
         tracing::error!(run.id = %run.id, error.code = %cause.code, error = %cause.message, "run stopped");
-    } else if store.move_run(run.id, &WRITING, RunState::Cancelling, Some(cause), now).await? {
+    } else if store.move_run_by(&entry, run.id, &WRITING, RunState::Cancelling, Some(cause)).await? {
         tracing::error!(run.id = %run.id, error.code = %cause.code, error = %cause.message, "run is stopping");
         store.hasten(run.id).await?;
     }

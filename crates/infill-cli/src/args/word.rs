@@ -5,8 +5,11 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use infill_model::{Outcome, RunId};
+use infill_model::{Outcome, RunId, Timestamp};
 use infill_store::store::LetterStatus;
+use jiff::Span;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::config::Vendor;
 
@@ -70,6 +73,49 @@ impl fmt::Display for RunRef {
             Self::Latest => f.write_str("latest"),
             Self::Id(id) => id.fmt(f),
             Self::Part(part) => f.write_str(part),
+        }
+    }
+}
+
+/// Since when, as a person says it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Since {
+    /// Since a moment.
+    Moment(Timestamp),
+    /// Since so long ago.
+    Ago(Span),
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(moment) = text.parse() {
+            return Ok(Self::Moment(moment));
+        }
+        // Without a zone it is this machine's time; a date alone is its midnight.
+        if let Ok(local) = text.parse::<DateTime>()
+            && let Ok(moment) = local.to_zoned(TimeZone::system())
+        {
+            return Ok(Self::Moment(moment.timestamp()));
+        }
+        text.parse::<Span>().map(|span| Self::Ago(span.abs())).map_err(|_| {
+            "not a moment; give a date (2026-09-01), a date with a time (2026-09-01T12:30), or how long ago \
+             (2h, 3d)"
+                .to_owned()
+        })
+    }
+}
+
+impl Since {
+    /// The moment; the beginning of time for what is longer ago than that.
+    pub(crate) fn moment(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Moment(moment) => moment,
+            Self::Ago(span) => {
+                let then = now.to_zoned(TimeZone::system()).checked_sub(span);
+                then.map_or(Timestamp::MIN, |then| then.timestamp())
+            }
         }
     }
 }

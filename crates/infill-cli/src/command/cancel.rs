@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use infill_model::{RunState, Timestamp};
+use infill_model::{Actor, RunState, Timestamp};
 use infill_store::Store;
 use infill_store::store::Run;
 
@@ -14,19 +14,25 @@ use crate::exit::Exit;
 /// Cancels a run.
 pub(crate) async fn cancel(parts: &Parts, args: &args::Cancel) -> anyhow::Result<Exit> {
     let run = parts.find_run(&args.run).await?;
-    let said = ask(parts.store.as_ref(), &run, parts.clock.now(), parts.is_embedded()).await?;
+    let said = ask(parts.store.as_ref(), &run, &parts.actor, parts.clock.now(), parts.is_embedded()).await?;
     writeln!(io::stdout().lock(), "{said}").context("print what happens")?;
     Ok(Exit::Well)
 }
 
-async fn ask(store: &dyn Store, run: &Run, now: Timestamp, is_embedded: bool) -> anyhow::Result<String> {
+async fn ask(
+    store: &dyn Store,
+    run: &Run,
+    by: &Actor,
+    now: Timestamp,
+    is_embedded: bool,
+) -> anyhow::Result<String> {
     let id = run.id;
     let who = if is_embedded {
         format!("the process that works on it ends it, or `infill run --resume {id}` if there is none")
     } else {
         "the workers end it".to_owned()
     };
-    let is_asked = infill_planner::cancel::cancel(store, id, now).await?;
+    let is_asked = infill_planner::cancel::cancel(store, run, by, now).await?;
     let state = store.run(id).await?.map_or(run.state, |run| run.state);
     Ok(if is_asked && state.is_final() {
         format!("run {id} is cancelled; nothing was sent yet")
@@ -51,7 +57,7 @@ mod tests {
     async fn asking_twice_changes_nothing_the_second_time() {
         let (store, run) = sample::store_with_rows().await;
         store.move_run(run.id, &[run.state], RunState::Running, None, sample::now()).await.unwrap();
-        let asked = async || ask(&*store, &run, sample::now(), true).await.unwrap();
+        let asked = async || ask(&*store, &run, &"ann".into(), sample::now(), true).await.unwrap();
         assert!(asked().await.contains("is being cancelled: batches in flight finish"));
         assert!(asked().await.contains("is being cancelled already"));
         assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Cancelling);
@@ -60,7 +66,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_has_not_written_yet_is_cancelled_at_once() {
         let (store, run) = sample::store_with_rows().await;
-        let said = ask(&*store, &run, sample::now(), true).await.unwrap();
+        let said = ask(&*store, &run, &"ann".into(), sample::now(), true).await.unwrap();
         assert!(said.contains("is cancelled; nothing was sent yet"), "{said}");
         assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Cancelled);
     }
@@ -69,7 +75,7 @@ mod tests {
     async fn a_run_that_ended_is_left_alone() {
         let (store, run) = sample::store_with_rows().await;
         store.move_run(run.id, &[run.state], RunState::Completed, None, sample::now()).await.unwrap();
-        let said = ask(&*store, &run, sample::now(), false).await.unwrap();
+        let said = ask(&*store, &run, &"ann".into(), sample::now(), false).await.unwrap();
         assert!(said.contains("has ended already (completed)"), "{said}");
         assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Completed);
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use infill_crm::Account;
-use infill_model::ConnectionName;
+use infill_model::{Actor, ConnectionName};
 use infill_rules::quota::Rate;
 use serde::Serialize;
 
@@ -16,13 +16,17 @@ use crate::exit::Exit;
 use crate::render::{self, shown};
 
 /// Lists or tests.
-pub(crate) async fn connections(config: &Config, args: &args::Connections) -> anyhow::Result<Exit> {
+pub(crate) async fn connections(
+    config: &Config,
+    actor: &Actor,
+    args: &args::Connections,
+) -> anyhow::Result<Exit> {
     match args {
         args::Connections::List { format } => list(config, *format),
         args::Connections::Test { name, format } => {
             // Before the store is opened: a wrong name should not make one.
             config.connection(name)?;
-            test(&Parts::open(config.clone()).await?, name, *format).await
+            test(&Parts::open(config.clone(), actor.clone()).await?, name, *format).await
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::Context;
 use infill_model::{BatchNo, RunId, Timestamp};
 use infill_store::Store;
+use infill_store::audit::{self, NewAuditEntry};
 use infill_store::store::{Letter, LetterFilter, LetterStatus};
 
 use crate::args::{self, Format};
@@ -134,6 +135,13 @@ impl Act {
             Self::Discard => "discard",
         }
     }
+
+    const fn audited(self) -> audit::Act {
+        match self {
+            Self::Retry => audit::Act::LettersRetried,
+            Self::Discard => audit::Act::LettersDiscarded,
+        }
+    }
 }
 
 async fn act(parts: &Parts, args: &args::LettersSelected, act: Act) -> anyhow::Result<Exit> {
@@ -157,6 +165,13 @@ async fn act(parts: &Parts, args: &args::LettersSelected, act: Act) -> anyhow::R
         return Ok(Exit::Well);
     }
     let now = parts.clock.now();
+    let code = args.which.code.as_ref().map(|code| format!(" with code {code}")).unwrap_or_default();
+    let entry = NewAuditEntry {
+        run,
+        ..NewAuditEntry::new(now, parts.actor.clone(), act.audited())
+            .with(format!("{n_letters} letters{code}"))
+    };
+    store.audit(&entry).await?;
     match act {
         Act::Retry => {
             let reopened = retry(store, &filters, now).await?;

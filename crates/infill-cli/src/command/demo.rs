@@ -8,7 +8,7 @@ mod scene;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use infill_model::{Outcome, Plan, Row, RowResult, value};
+use infill_model::{Actor, Outcome, Plan, Row, RowResult, value};
 use infill_store::store::Run;
 
 use self::account::Account;
@@ -29,12 +29,12 @@ const FOLDER: &str = "infill-demo";
 const ROWS_SHOWN: usize = 8;
 
 /// Runs the demo.
-pub(crate) async fn demo(args: &args::Demo) -> anyhow::Result<Exit> {
+pub(crate) async fn demo(args: &args::Demo, actor: Actor) -> anyhow::Result<Exit> {
     let scene = Scene::of(args.crm);
     let account =
         Account::start(scene.crm).await.with_context(|| format!("start the simulated {}", scene.account))?;
     prepare(scene, &account)?;
-    let parts = Parts::open(config::load(Some(&kept(scene.files.config)))?).await?;
+    let parts = Parts::open(config::load(Some(&kept(scene.files.config)))?, actor).await?;
 
     say!("A simulated {} is up at {}", scene.product, account.base_url());
     say!("  {} {}", account.n_records()?, scene.holds);

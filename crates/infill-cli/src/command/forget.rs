@@ -1,6 +1,7 @@
 //! `infill forget`: ends what a plan with `only` remembers of its records.
 
 use infill_model::seen::MemoryKey;
+use infill_store::audit::{Act, NewAuditEntry};
 
 use crate::args;
 use crate::command::dead_letters::agreed;
@@ -35,6 +36,12 @@ pub(crate) async fn forget(parts: &Parts, args: &args::Forget) -> anyhow::Result
         say!("nothing was done");
         return Ok(Exit::Well);
     }
+    let entry = NewAuditEntry {
+        plan_name: Some(args.name.clone()),
+        connection: Some(first.connection.clone()),
+        ..NewAuditEntry::new(parts.clock.now(), parts.actor.clone(), Act::RecordsForgotten)
+    };
+    parts.store.audit(&entry.with(format!("{n_records} records"))).await?;
     let mut n_forgotten = 0_u64;
     for (memory, _) in &meant {
         loop {

@@ -11,7 +11,8 @@ use infill_model::slice::ResolvedSlice;
 use infill_model::{Plan, RunId, Timestamp};
 use infill_planner::start::{Asked, cap, start};
 use infill_rules::forecast::{Known, forecast};
-use infill_store::store::Run;
+use infill_store::audit::{Act, NewAuditEntry};
+use infill_store::store::{NewRun, Run};
 use infill_worker::preflight::{self, Preflight};
 use tokio_util::sync::CancellationToken;
 
@@ -148,8 +149,16 @@ pub(crate) async fn record_at(
     slice: Option<ResolvedSlice>,
     stamp: Stamp,
 ) -> anyhow::Result<RunId> {
-    let in_flight = parts.config.worker.batches_in_flight;
-    Ok(start(parts.store.as_ref(), plan, cap, in_flight, slice, stamp.now, stamp.random).await?)
+    let run = NewRun {
+        id: stamp.id(),
+        plan,
+        cap,
+        in_flight: parts.config.worker.batches_in_flight,
+        slice,
+        created_at: stamp.now,
+        by: parts.actor.clone(),
+    };
+    Ok(start(parts.store.as_ref(), run).await?)
 }
 
 /// The file of record ids that a plan names, if it names one, read up to its header.
@@ -276,6 +285,8 @@ async fn go_on(parts: &Parts, run: &Run) -> anyhow::Result<Exit> {
         eprintln!("run {} is {} already", run.id, run.state);
         return summary::print(parts, run).await.map(|()| exit_of(run));
     }
+    let entry = NewAuditEntry::of_run(parts.clock.now(), parts.actor.clone(), Act::RunTakenUp, run);
+    parts.store.audit(&entry).await?;
     // Whoever resumes a run has mended what stopped it.
     parts.connections.resume(&run.plan.connection).await?;
     eprintln!("run {} goes on from {}", run.id, run.state);

@@ -7,6 +7,7 @@ use anyhow::Context;
 use infill_model::{ConnectionName, Outcome, Plan, RunId, RunState, Schedule, Timestamp};
 use infill_rules::schedule::NEVER;
 use infill_store::Store;
+use infill_store::audit::{Act, NewAuditEntry};
 use infill_store::schedule::{ScheduleKey, StoredSchedule};
 use infill_store::store::Run;
 use serde::Serialize;
@@ -29,6 +30,9 @@ pub(crate) async fn schedules(parts: &Parts, args: &Schedules) -> anyhow::Result
         Some(Verb::Add { plan }) => add(parts, plan, now).await?,
         Some(Verb::Pause(named)) => {
             let found = find(store, named).await?;
+            if found.paused_at.is_none() {
+                note(parts, Act::SchedulePaused, &found.plan, now).await?;
+            }
             store.pause_schedule(&found.key(), now).await?;
             let hint = found.running.map(|run| format!("; `infill cancel {run}` stops the run that goes on"));
             say!(
@@ -40,6 +44,9 @@ pub(crate) async fn schedules(parts: &Parts, args: &Schedules) -> anyhow::Result
         Some(Verb::Resume(named)) => {
             let found = find(store, named).await?;
             let (schedule, next) = next_start(&found.plan, now)?;
+            if found.paused_at.is_some() {
+                note(parts, Act::ScheduleResumed, &found.plan, now).await?;
+            }
             let said = if store.resume_schedule(&found.key(), next).await? {
                 format!("goes on: {}", next_told(&schedule, next))
             } else {
@@ -49,6 +56,7 @@ pub(crate) async fn schedules(parts: &Parts, args: &Schedules) -> anyhow::Result
         }
         Some(Verb::Remove(named)) => {
             let found = find(store, named).await?;
+            note(parts, Act::ScheduleRemoved, &found.plan, now).await?;
             store.remove_schedule(&found.key()).await?;
             say!("{} has no schedule any more; its runs stay", told(&found.plan));
         }
@@ -73,6 +81,7 @@ async fn add(parts: &Parts, path: &Path, now: Timestamp) -> anyhow::Result<()> {
     }
     let key = ScheduleKey::of(&plan);
     let before = parts.store.schedules(None).await?.into_iter().find(|stored| stored.key() == key);
+    note(parts, Act::ScheduleAdded, &plan, now).await?;
     parts.store.save_schedule(&plan, next).await?;
     let is_paused = before.as_ref().is_some_and(|stored| stored.paused_at.is_some());
     let done = if before.is_some() { "has its schedule replaced" } else { "is scheduled" };
@@ -86,6 +95,13 @@ async fn add(parts: &Parts, path: &Path, now: Timestamp) -> anyhow::Result<()> {
         if parts.is_embedded() { "`infill planner` starts and works it" } else { "a planner starts it" };
     eprintln!("  {planner}, as long as one runs; `infill schedules` lists it");
     Ok(())
+}
+
+/// Records what is about to be done to a schedule.
+async fn note(parts: &Parts, act: Act, plan: &Plan, now: Timestamp) -> anyhow::Result<()> {
+    let schedule = plan.source.schedule.as_ref().map(ToString::to_string).unwrap_or_default();
+    let entry = NewAuditEntry::of_plan(now, parts.actor.clone(), act, plan).with(schedule);
+    Ok(parts.store.audit(&entry).await?)
 }
 
 fn told(plan: &Plan) -> String {

@@ -43,6 +43,7 @@ pub(super) fn new_run(number: u8) -> NewRun {
         in_flight: 3,
         slice: None,
         created_at: at(i64::from(number)),
+        by: "ann@desk".into(),
     }
 }
 

@@ -5,7 +5,9 @@ use infill_model::row::Cause;
 use infill_model::{CompiledRun, ConnectionName, RunId, RunState, Timestamp};
 use tokio_postgres::Row;
 
-use super::pool::{Pool, Trouble};
+use super::audit;
+use super::pool::{Parameter, Pool, Trouble};
+use crate::audit::NewAuditEntry;
 use crate::error::Error;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
 use crate::stored::{
@@ -13,10 +15,16 @@ use crate::stored::{
 };
 
 pub(super) async fn create(pool: &Pool, run: &NewRun) -> Result<(), Error> {
-    pool.call("record a run", async { insert(&pool.client().await?, run).await }).await
+    pool.call("record a run", async {
+        let mut client = pool.client().await?;
+        let transaction = client.transaction().await?;
+        insert(&transaction, run).await?;
+        Ok(transaction.commit().await?)
+    })
+    .await
 }
 
-/// Inside whatever transaction is open; a run that is there already stays as it is.
+/// Inside a transaction; a run that is there already stays as it is.
 pub(super) async fn insert(client: &impl GenericClient, run: &NewRun) -> Result<(), Trouble> {
     let (name, connection) = (&run.plan.name, run.plan.connection.as_str());
     let (plan, cap, in_flight) = (encode(&run.plan)?, run.cap.map(signed), i64::from(run.in_flight));
@@ -27,12 +35,17 @@ pub(super) async fn insert(client: &impl GenericClient, run: &NewRun) -> Result<
     let state = RunState::SourceSync.as_str();
     let slice = run.slice.as_ref().map(encode).transpose()?;
     let statement = client.prepare_cached(sql).await?;
-    client
+    let recorded = client
         .execute(
             &statement,
             &[&run.id.as_uuid(), name, &connection, &plan, &cap, &in_flight, &state, &slice, &run.created_at],
         )
         .await?;
+    if recorded > 0 {
+        for entry in NewAuditEntry::of_start(run) {
+            audit::insert(client, &entry).await?;
+        }
+    }
     Ok(())
 }
 
@@ -96,18 +109,31 @@ pub(super) async fn move_to(
     to: RunState,
     cause: Option<&Cause>,
     now: Timestamp,
+    entry: Option<&NewAuditEntry>,
 ) -> Result<bool, Error> {
     let cause = cause.map(encode).transpose()?;
     let ended_at = to.is_final().then_some(now);
     let sql = "UPDATE runs SET state = $2, cause = $3, ended_at = $4, touched_at = $5, \
                parked_until = NULL, parked_why = NULL WHERE id = $1 AND state = ANY($6)";
-    let moved = pool
-        .execute("move a run", sql, &[&run.as_uuid(), &to.as_str(), &cause, &ended_at, &now, &wire(from)])
+    let has_moved = pool
+        .call("move a run", async {
+            let mut client = pool.client().await?;
+            let transaction = client.transaction().await?;
+            let statement = transaction.prepare_cached(sql).await?;
+            let parameters: [Parameter<'_>; 6] =
+                [&run.as_uuid(), &to.as_str(), &cause, &ended_at, &now, &wire(from)];
+            let has_moved = transaction.execute(&statement, &parameters).await? > 0;
+            if let Some(entry) = entry.filter(|_| has_moved) {
+                audit::insert(&transaction, entry).await?;
+            }
+            transaction.commit().await?;
+            Ok(has_moved)
+        })
         .await?;
-    if moved == 0 {
+    if !has_moved {
         must_exist(pool, run).await?;
     }
-    Ok(moved > 0)
+    Ok(has_moved)
 }
 
 pub(super) async fn park(pool: &Pool, run: RunId, parked: Option<&Parked>) -> Result<(), Error> {

@@ -4,7 +4,9 @@ use infill_model::row::Cause;
 use infill_model::{CompiledRun, ConnectionName, RunId, RunState, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::audit;
 use super::connections::{Connections, Trouble, micros, moment};
+use crate::audit::NewAuditEntry;
 use crate::commit::Commit;
 use crate::error::Error;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
@@ -27,6 +29,7 @@ pub(super) struct Recorded {
     in_flight: u32,
     slice: Option<String>,
     created_at: i64,
+    entries: Vec<NewAuditEntry>,
 }
 
 impl Recorded {
@@ -40,6 +43,7 @@ impl Recorded {
             in_flight: run.in_flight,
             slice: run.slice.as_ref().map(encode).transpose()?,
             created_at: micros(run.created_at),
+            entries: NewAuditEntry::of_start(run),
         })
     }
 
@@ -63,6 +67,7 @@ impl Recorded {
             ])?;
         if recorded > 0 {
             store.prepare_cached("INSERT INTO run_progress (run_id) VALUES (?1)")?.execute([&self.id])?;
+            self.entries.iter().try_for_each(|entry| audit::insert(store, entry))?;
         }
         Ok(())
     }
@@ -153,8 +158,10 @@ pub(super) async fn move_to(
     to: RunState,
     cause: Option<&Cause>,
     now: Timestamp,
+    entry: Option<&NewAuditEntry>,
 ) -> Result<bool, Error> {
     let from = wire(from);
+    let entry = entry.cloned();
     let cause = cause.map(encode).transpose()?;
     connections
         .write("move a run", Commit::Durable, move |store| {
@@ -173,6 +180,7 @@ pub(super) async fn move_to(
                      parked_until = NULL, parked_why = NULL WHERE id = ?1",
                 )?
                 .execute(params![id, to.as_str(), cause, to.is_final().then(|| micros(now)), micros(now)])?;
+            entry.iter().try_for_each(|entry| audit::insert(store, entry))?;
             Ok(true)
         })
         .await
