@@ -1,11 +1,12 @@
 //! The end of a run, for a person or for a program: outcomes, calls, time, and what to type next. Goes to stdout.
 
 use infill_model::plan::Only;
+use infill_model::row::GuardCounts;
 use infill_model::{Outcome, RunState};
 use infill_store::store::{LetterFilter, LetterStatus, Run};
 
 use crate::compose::Parts;
-use crate::render::say;
+use crate::render::{count, say};
 
 /// Prints the summary of a run.
 pub(crate) async fn print(parts: &Parts, run: &Run) -> anyhow::Result<()> {
@@ -27,6 +28,9 @@ pub(crate) async fn print(parts: &Parts, run: &Run) -> anyhow::Result<()> {
     if not_begun > 0 {
         say!("  not begun  {not_begun:>9}  no outcome: the run ended before their turn");
     }
+    if let Some(guarded) = guarded(run) {
+        say!("  guarded: {guarded}");
+    }
     say!("  {} rows, {} calls, {}", run.progress.rows, run.progress.calls, took(parts, run));
     if let Some(cause) = &run.cause {
         say!("  why: {} ({})", cause.message, cause.code);
@@ -47,6 +51,17 @@ pub(crate) fn print_way_back(run: &Run) -> anyhow::Result<()> {
         say!("  not what you wanted? infill undo {} --dry-run", run.id);
     }
     Ok(())
+}
+
+/// By what rows were guarded just before their write; `None` when none was.
+pub(crate) fn guarded(run: &Run) -> Option<String> {
+    let GuardCounts { by_read, by_age } = run.progress.guarded;
+    let trusted = run.compiled.as_ref().map_or(0, |compiled| compiled.guard_older_than_seconds);
+    let by_read = (by_read > 0).then(|| format!("{} rows by a read just before the write", count(by_read)));
+    let by_age =
+        (by_age > 0).then(|| format!("{} rows by values pulled less than {trusted} s before", count(by_age)));
+    let parts: Vec<String> = by_read.into_iter().chain(by_age).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn took(parts: &Parts, run: &Run) -> String {

@@ -53,6 +53,10 @@ pub struct RowResult {
     /// How far the row is.
     #[serde(default)]
     pub state: RowState,
+    /// By what it was known, just before the write, that nobody had changed its targets; `None` when nothing was to be
+    /// written, or nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarded_by: Option<GuardedBy>,
     /// Why, when it did not settle well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -62,6 +66,49 @@ pub struct RowResult {
     /// The record it was merged into, for `gone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub survivor: Option<RecordId>,
+}
+
+/// By what a row was guarded just before its write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardedBy {
+    /// Its targets were read again.
+    Read,
+    /// Its before-image was young enough to be trusted.
+    Age,
+}
+
+impl GuardedBy {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Age];
+
+    /// The wire value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Age => "age",
+        }
+    }
+}
+
+/// How many settled rows were guarded just before their write, and by what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuardCounts {
+    /// See [`GuardedBy::Read`].
+    pub by_read: u64,
+    /// See [`GuardedBy::Age`].
+    pub by_age: u64,
+}
+
+impl FromIterator<GuardedBy> for GuardCounts {
+    fn from_iter<I: IntoIterator<Item = GuardedBy>>(rows: I) -> Self {
+        rows.into_iter().fold(Self::default(), |counted, row| match row {
+            GuardedBy::Read => Self { by_read: counted.by_read.saturating_add(1), ..counted },
+            GuardedBy::Age => Self { by_age: counted.by_age.saturating_add(1), ..counted },
+        })
+    }
 }
 
 /// What a run did to one record, as an undo of the run carries it.

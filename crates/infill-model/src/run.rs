@@ -124,14 +124,20 @@ pub struct CompiledRun {
     /// What the connector found for each action of the chain that the CRM performs; opaque to everyone else.
     #[serde(default)]
     pub actions: BTreeMap<ActionId, String>,
-    /// What to do when a person changed a target meanwhile.
-    pub if_changed: IfChanged,
     /// A before-image younger than this many seconds is trusted without another read.
     pub guard_older_than_seconds: u32,
     /// How much to read back.
     pub verify: Verify,
     /// The forecast made then.
     pub forecast: Forecast,
+}
+
+impl CompiledRun {
+    /// Whether any property is left alone when somebody changed it meanwhile.
+    #[must_use]
+    pub fn holds_changes(&self) -> bool {
+        self.targets.iter().any(|target| target.if_changed == IfChanged::Hold)
+    }
 }
 
 /// One property the plan writes.
@@ -146,6 +152,9 @@ pub struct TargetProperty {
     /// Whether a value that comes to nothing leaves the property alone.
     #[serde(default)]
     pub ignore_empty: bool,
+    /// What to do when somebody changed it meanwhile.
+    #[serde(default)]
+    pub if_changed: IfChanged,
 }
 
 /// What a run is expected to cost.

@@ -55,8 +55,9 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
     let write = |target: &TargetProperty| PropertyWrite {
         name: target.property.name.clone(),
         value: reference.clone(),
-        when: When::Always,
+        when: When::IfDifferent,
         ignore_empty: false,
+        if_changed: None,
     };
     let Plan { name, connection, source, canary, max_failed, .. } = run.plan.as_ref();
     Some(Plan {

@@ -48,7 +48,7 @@ pub fn differing(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use infill_model::plan::When;
+    use infill_model::plan::{IfChanged, When};
     use infill_model::property::PropertyKind;
     use serde_json::json;
 
@@ -68,6 +68,7 @@ pub(crate) mod tests {
             value: String::new(),
             when,
             ignore_empty: false,
+            if_changed: IfChanged::Hold,
         }
     }
 
@@ -81,7 +82,7 @@ pub(crate) mod tests {
 
     #[test]
     fn no_value_is_no_value_and_the_vendor_has_the_last_word() {
-        let def = target("note", When::Always).property;
+        let def = target("note", When::default()).property;
         for (a, b, equal) in [
             (Some(json!(null)), Some(json!("")), true),
             (None, Some(json!(null)), true),
@@ -95,7 +96,7 @@ pub(crate) mod tests {
 
     #[test]
     fn only_wanted_properties_are_compared() {
-        let targets = [target("a", When::Always), target("b", When::Always)];
+        let targets = [target("a", When::default()), target("b", When::default())];
         let wanted = properties(&[("a", json!("1"))]);
         let found = properties(&[("a", json!("2")), ("b", json!("3"))]);
         assert_eq!(differing(&targets, &wanted, &found, &lower), [PropertyName::from("a")]);

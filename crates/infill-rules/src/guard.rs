@@ -1,14 +1,15 @@
 //! Whether a row may still be written: did somebody change a target between pull and write?
 //!
 //! Law: a value that is already what we want is never a conflict (it may be our own write whose answer was lost);
-//! with `hold`, nothing that differs from the before-image is overwritten. When the record as a whole was last changed decides
+//! a property with `hold` that differs from its before-image holds the whole row; a write that changes nothing leaves no trace, so
+//! nothing that the record holds proves it. When the record as a whole was last changed decides
 //! nothing: that moves with every other property, and with what the vendor does by itself.
 
 use infill_model::plan::IfChanged;
 use infill_model::run::TargetProperty;
 use infill_model::{Properties, PropertyName, Timestamp};
 
-use crate::compare::{Normalize, differing};
+use crate::compare::{Normalize, differing, same};
 
 /// What the guard says of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub enum Guarded {
     Write,
     /// The record holds the wanted values already: go on to verification.
     AlreadyThere,
-    /// A person changed these targets: send nothing.
+    /// Somebody changed these targets: send nothing.
     Hold(Vec<PropertyName>),
 }
 
@@ -35,21 +36,33 @@ pub fn guard(
     wanted: &Properties,
     before: &Properties,
     found: &Properties,
-    if_changed: IfChanged,
     normalize: Normalize<'_>,
 ) -> Guarded {
-    if differing(targets, wanted, found, normalize).is_empty() {
+    if is_written(targets, wanted, before, found, normalize) {
         return Guarded::AlreadyThere;
     }
-    let guarded: Properties =
-        wanted.keys().map(|name| (name.clone(), before.get(name).cloned().unwrap_or_default())).collect();
-    match if_changed {
-        IfChanged::Overwrite => Guarded::Write,
-        IfChanged::Hold => match differing(targets, &guarded, found, normalize) {
-            changed if changed.is_empty() => Guarded::Write,
-            changed => Guarded::Hold(changed),
-        },
-    }
+    let is_conflict = |target: &&TargetProperty| {
+        let name = &target.property.name;
+        let is = |value| same(&target.property, value, found.get(name), normalize);
+        target.if_changed == IfChanged::Hold
+            && wanted.get(name).is_some_and(|wanted| !is(before.get(name)) && !is(Some(wanted)))
+    };
+    let changed: Vec<_> =
+        targets.iter().filter(is_conflict).map(|target| target.property.name.clone()).collect();
+    if changed.is_empty() { Guarded::Write } else { Guarded::Hold(changed) }
+}
+
+/// Whether a record shows that the row was written: it holds every wanted value, and did not before.
+#[must_use]
+pub fn is_written(
+    targets: &[TargetProperty],
+    wanted: &Properties,
+    before: &Properties,
+    found: &Properties,
+    normalize: Normalize<'_>,
+) -> bool {
+    let is_held_by = |record| differing(targets, wanted, record, normalize).is_empty();
+    is_held_by(found) && !is_held_by(before)
 }
 
 #[cfg(test)]
@@ -62,16 +75,44 @@ mod tests {
 
     #[test]
     fn a_change_by_a_person_is_held_and_our_own_write_is_not() {
+        let judge = |found: &Properties, if_changed| {
+            let note = TargetProperty { if_changed, ..target("note", When::default()) };
+            let targets = [note, target("other", When::default())];
+            let wanted = properties(&[("note", json!("ours"))]);
+            guard(&targets, &wanted, &of("before", "x"), found, &lower)
+        };
+        assert_eq!(judge(&of("before", "x"), IfChanged::Hold), Guarded::Write);
+        assert_eq!(judge(&of("theirs", "x"), IfChanged::Hold), Guarded::Hold(vec!["note".into()]));
+        assert_eq!(judge(&of("theirs", "x"), IfChanged::Overwrite), Guarded::Write);
+        assert_eq!(judge(&of("ours", "x"), IfChanged::Hold), Guarded::AlreadyThere);
+        assert_eq!(judge(&of("before", "changed"), IfChanged::Hold), Guarded::Write);
+    }
+
+    #[test]
+    fn one_property_that_is_to_be_held_holds_the_row_and_one_to_be_overwritten_does_not() {
+        let overwritten =
+            TargetProperty { if_changed: IfChanged::Overwrite, ..target("other", When::default()) };
+        let targets = [target("note", When::default()), overwritten];
+        let judge = |found| guard(&targets, &of("ours", "ours"), &of("before", "before"), &found, &lower);
+        assert_eq!(judge(of("before", "theirs")), Guarded::Write);
+        assert_eq!(judge(of("theirs", "before")), Guarded::Hold(vec!["note".into()]));
+        assert_eq!(judge(of("theirs", "theirs")), Guarded::Hold(vec!["note".into()]));
+        assert_eq!(judge(of("ours", "theirs")), Guarded::Write, "what we want is no conflict");
+    }
+
+    #[test]
+    fn a_write_that_changes_nothing_is_not_proven_by_what_the_record_holds() {
         let targets = [target("note", When::Always), target("other", When::Always)];
-        let note = |text: &str| properties(&[("note", json!(text)), ("other", json!("x"))]);
-        let wanted = properties(&[("note", json!("ours"))]);
-        let judge = |found: &Properties, rule| guard(&targets, &wanted, &note("before"), found, rule, &lower);
-        assert_eq!(judge(&note("before"), IfChanged::Hold), Guarded::Write);
-        assert_eq!(judge(&note("theirs"), IfChanged::Hold), Guarded::Hold(vec!["note".into()]));
-        assert_eq!(judge(&note("theirs"), IfChanged::Overwrite), Guarded::Write);
-        assert_eq!(judge(&note("ours"), IfChanged::Hold), Guarded::AlreadyThere);
-        let elsewhere = properties(&[("note", json!("before")), ("other", json!("changed"))]);
-        assert_eq!(judge(&elsewhere, IfChanged::Hold), Guarded::Write);
+        let judge = |before: &Properties, found: &Properties| {
+            guard(&targets, &of("ours", "ours"), before, found, &lower)
+        };
+        assert_eq!(judge(&of("ours", "OURS"), &of("ours", "ours")), Guarded::Write);
+        assert_eq!(judge(&of("ours", "before"), &of("ours", "ours")), Guarded::AlreadyThere);
+        assert_eq!(judge(&of("ours", "ours"), &of("theirs", "ours")), Guarded::Hold(vec!["note".into()]));
+    }
+
+    fn of(note: &str, other: &str) -> Properties {
+        properties(&[("note", json!(note)), ("other", json!(other))])
     }
 
     #[test]

@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_what_is_still_ours_is_put_back() {
-        let targets = [target("note", When::IfEmpty), target("other", When::Always)];
+        let targets = [target("note", When::IfEmpty), target("other", When::default())];
         let judge = |now: serde_json::Value| {
             undo(&targets, &to_note(json!("ours"), json!(null)), &properties(&[("note", now)]), &lower)
         };
@@ -112,7 +112,7 @@ mod tests {
         /// Undoing what the undo wrote gives the run's value back, and undoing twice changes nothing the second time.
         #[test]
         fn an_undo_can_be_undone_and_repeated(ours in value(), before in value()) {
-            let targets = [target("note", When::Always)];
+            let targets = [target("note", When::default())];
             let first = to_note(ours.clone(), before.clone());
             let held = properties(&[("note", ours)]);
             let undone = undo(&targets, &first, &held, &lower);

@@ -28,6 +28,7 @@ pub(crate) const SQLITE: &[Step] = steps!["sqlite":
     "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
     "V20261121230000__create_audit",
+    "V20261121235000__count_guarded",
 ];
 
 /// The steps for PostgreSQL.
@@ -44,6 +45,7 @@ pub(crate) const POSTGRES: &[Step] = steps!["postgres":
     "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
     "V20261121230000__create_audit",
+    "V20261121235000__count_guarded",
 ];
 
 /// The table in which applied steps are noted.

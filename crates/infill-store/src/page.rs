@@ -7,6 +7,7 @@
 //! result page: [[[name, …], …], [kind of cell, …],
 //!               [[wanted's names, [value, …], [[kind, [output, …], error], …]], …]]
 //! states:      [[state, how many rows one after another], [state, 1, rest], …]
+//!              a state is one word, or two with what the row was guarded by: "verified", "verified/read"
 //! ```
 //!
 //! What a row produced is written once, how far it is several times: so the two stand apart, and rows that stand alike are
@@ -15,7 +16,7 @@
 
 use std::borrow::Cow;
 
-use infill_model::row::{Cause, Gone, RowState};
+use infill_model::row::{Cause, Gone, GuardedBy, RowState};
 use infill_model::{
     ActionId, Cell, CellError, CellStatus, Properties, PropertyName, RecordId, Row, RowResult, RunId, Value,
 };
@@ -93,12 +94,14 @@ pub(crate) fn write_produced(results: &[RowResult]) -> Result<String, Error> {
 /// The text of how far rows are.
 pub(crate) fn write_states(results: &[RowResult]) -> Result<String, Error> {
     let mut spans: Vec<Span<'_>> = Vec::new();
+    let mut last_state = None;
     for result in results {
-        let (state, rest) = (state_word(result.state), Rest::of(result));
+        let (state, rest) = ((result.state, result.guarded_by), Rest::of(result));
         match spans.last_mut() {
-            Some(Span(last, n_rows, None)) if *last == state && rest.is_none() => *n_rows += 1,
-            Some(_) | None => spans.push(Span(state.into(), 1, rest)),
+            Some(Span(_, n_rows, None)) if last_state == Some(state) && rest.is_none() => *n_rows += 1,
+            Some(_) | None => spans.push(Span(state_words(state), 1, rest)),
         }
+        last_state = Some(state);
     }
     written(&spans)
 }
@@ -110,13 +113,14 @@ pub(crate) fn read_results(produced: &str, states: &str) -> Result<Vec<RowResult
     let mut results = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter();
     for Span(state, n_rows, rest) in spans {
-        let state = read_state(&state)?;
+        let (state, guarded_by) = read_state(&state)?;
         for _ in 0..n_rows {
             let ResultRow(wanted, values, cells) = rows.next().ok_or(Unreadable::Length)?;
             results.push(RowResult {
                 cells: cells.into_iter().map(|cell| cell.read(&kinds)).collect::<Result<_, _>>()?,
                 wanted: properties(&names, wanted, values)?,
                 state,
+                guarded_by,
                 ..RowResult::default()
             });
         }
@@ -304,13 +308,23 @@ const fn state_word(state: RowState) -> &'static str {
     }
 }
 
-fn read_state(word: &str) -> Result<RowState, Unreadable> {
-    match word {
-        "pending" => Ok(RowState::Pending),
-        "intended" => Ok(RowState::Intended),
-        "confirmed" => Ok(RowState::Confirmed),
-        outcome => outcome.parse().map(RowState::Settled).map_err(Unreadable::State),
-    }
+/// A state with what the row was guarded by, if it was.
+fn state_words((state, guarded_by): (RowState, Option<GuardedBy>)) -> Cow<'static, str> {
+    let word = state_word(state);
+    guarded_by.map_or(Cow::Borrowed(word), |by| format!("{word}/{}", by.as_str()).into())
+}
+
+fn read_state(words: &str) -> Result<(RowState, Option<GuardedBy>), Unreadable> {
+    let (word, by) = words.split_once('/').map_or((words, None), |(word, by)| (word, Some(by)));
+    let guard = |by| GuardedBy::ALL.into_iter().find(|known| known.as_str() == by);
+    let guarded_by = by.map(|by| guard(by).ok_or_else(|| Unreadable::State(words.to_owned()))).transpose()?;
+    let state = match word {
+        "pending" => RowState::Pending,
+        "intended" => RowState::Intended,
+        "confirmed" => RowState::Confirmed,
+        outcome => outcome.parse().map(RowState::Settled).map_err(Unreadable::State)?,
+    };
+    Ok((state, guarded_by))
 }
 
 #[cfg(test)]
@@ -384,11 +398,13 @@ mod tests {
     fn result() -> impl Strategy<Value = RowResult> {
         let survivor = prop::option::of(".{0,3}".prop_map(RecordId::from));
         let cells = prop::collection::vec(cell(), 0..3);
-        (cells, some_properties(), state(), some_cause(), some_properties(), survivor).prop_map(
-            |(cells, wanted, state, cause, found, survivor)| RowResult {
+        let states = (state(), prop::option::of(prop::sample::select(GuardedBy::ALL.to_vec())));
+        (cells, some_properties(), states, some_cause(), some_properties(), survivor).prop_map(
+            |(cells, wanted, (state, guarded_by), cause, found, survivor)| RowResult {
                 cells,
                 wanted,
                 state,
+                guarded_by,
                 cause,
                 found,
                 survivor,
@@ -436,17 +452,21 @@ mod tests {
             state: RowState::Intended,
             ..RowResult::default()
         };
+        let read = RowResult { guarded_by: Some(GuardedBy::Read), ..intended.clone() };
         let gone = RowResult {
             state: RowState::Settled(Outcome::Gone),
             survivor: Some("8".into()),
             ..RowResult::default()
         };
-        let results = [intended.clone(), intended, gone];
+        let results = [intended.clone(), intended, read, gone];
         assert_eq!(
             write_produced(&results).unwrap(),
-            r#"[[["note"],[]],[{"action":"greet","status":"complete","outputs":["text"]}],[[0,["Hi"],[[0,["Hi"],null]]],[0,["Hi"],[[0,["Hi"],null]]],[1,[],[]]]]"#
+            r#"[[["note"],[]],[{"action":"greet","status":"complete","outputs":["text"]}],[[0,["Hi"],[[0,["Hi"],null]]],[0,["Hi"],[[0,["Hi"],null]]],[0,["Hi"],[[0,["Hi"],null]]],[1,[],[]]]]"#
         );
-        assert_eq!(write_states(&results).unwrap(), r#"[["intended",2],["gone",1,{"survivor":"8"}]]"#);
+        assert_eq!(
+            write_states(&results).unwrap(),
+            r#"[["intended",2],["intended/read",1],["gone",1,{"survivor":"8"}]]"#
+        );
     }
 
     #[test]
@@ -463,7 +483,11 @@ mod tests {
             of_one(r#"[[["a"]],[],[[0,[],[]]]]"#, r#"[["pending",1]]"#),
             Err(Unreadable::Reference)
         ));
-        assert!(matches!(of_one("[[[]],[],[[0,[],[]]]]", r#"[["lost",1]]"#), Err(Unreadable::State(_))));
+        for state in ["lost", "verified/lost"] {
+            let states = format!(r#"[["{state}",1]]"#);
+            let read = read_results("[[[]],[],[[0,[],[]]]]", &states);
+            assert!(matches!(read, Err(Unreadable::State(_))), "{state}");
+        }
         for n_states in [r#"[]"#, r#"[["pending",2]]"#] {
             assert!(matches!(of_one("[[[]],[],[[0,[],[]]]]", n_states), Err(Unreadable::Length)));
         }

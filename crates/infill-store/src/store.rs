@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::outcome::Counts;
-use infill_model::row::Cause;
+use infill_model::row::{Cause, GuardCounts};
 use infill_model::seen::{Learnt, MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
@@ -473,6 +473,8 @@ pub struct Progress {
     pub batches_in_flight: u32,
     /// Rows settled, by outcome.
     pub counts: Counts,
+    /// How many of them were guarded just before their write.
+    pub guarded: GuardCounts,
     /// CRM calls spent.
     pub calls: u64,
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use infill_model::outcome::Counts;
+use infill_model::row::GuardCounts;
 use infill_model::seen::Learnt;
 use infill_model::slice::Supplied;
 use infill_model::{
@@ -23,7 +24,8 @@ use crate::store::{
 macro_rules! progress_columns {
     () => {
         "ids, chunks, chunks_read, listed, n_rows, batches, batches_queued, batches_ran, batches_settled, \
-         verified, written, unchanged, skipped, held, differs, failed, gone, calls, n_same"
+         verified, written, unchanged, skipped, held, differs, failed, gone, calls, n_same, \
+         guarded_by_read, guarded_by_age"
     };
 }
 pub(crate) use progress_columns;
@@ -108,14 +110,23 @@ pub(crate) fn len<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
-/// The outcomes of a result page, counted, in the order of [`Outcome::ALL`] and of the columns.
-pub(crate) fn tally(results: &[RowResult]) -> [i64; 8] {
-    let counts: Counts = results.iter().filter_map(RowResult::outcome).collect();
-    Outcome::ALL.map(|outcome| signed(counts.of(outcome)))
+/// What is counted of settled rows, in the order of the columns: the outcomes as in [`Outcome::ALL`], then the guards by read and
+/// by age.
+pub(crate) type Counted = [i64; 10];
+
+/// Counts a result page.
+pub(crate) fn tally(results: &[RowResult]) -> Counted {
+    let settled = || results.iter().filter(|result| result.outcome().is_some());
+    let counts: Counts = settled().filter_map(RowResult::outcome).collect();
+    let guards: GuardCounts = settled().filter_map(|result| result.guarded_by).collect();
+    let [verified, written, unchanged, skipped, held, differs, failed, gone] =
+        Outcome::ALL.map(|outcome| signed(counts.of(outcome)));
+    let (by_read, by_age) = (signed(guards.by_read), signed(guards.by_age));
+    [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age]
 }
 
 /// How far counts move from one page to the next.
-pub(crate) fn moved(from: [i64; 8], to: [i64; 8]) -> [i64; 8] {
+pub(crate) fn moved(from: Counted, to: Counted) -> Counted {
     let mut moved = to;
     moved.iter_mut().zip(from).for_each(|(to, from)| *to -= from);
     moved
@@ -151,6 +162,8 @@ pub(crate) struct Tally {
     pub(crate) outcomes: [i64; 8],
     pub(crate) calls: i64,
     pub(crate) same: i64,
+    pub(crate) guarded_by_read: i64,
+    pub(crate) guarded_by_age: i64,
 }
 
 impl From<Tally> for Progress {
@@ -167,6 +180,10 @@ impl From<Tally> for Progress {
             batches_settled: small(tally.settled),
             batches_in_flight: small(tally.queued.saturating_add(tally.ran)),
             counts: counts(tally.outcomes),
+            guarded: GuardCounts {
+                by_read: unsigned(tally.guarded_by_read),
+                by_age: unsigned(tally.guarded_by_age),
+            },
             calls: unsigned(tally.calls),
         }
     }

@@ -66,7 +66,6 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
         inputs: plan.inputs.clone(),
         targets,
         actions,
-        if_changed: plan.writeback.if_changed,
         guard_older_than_seconds: plan.writeback.guard_older_than,
         verify: plan.verify,
         forecast,

@@ -117,6 +117,7 @@ pub fn targets(
             value: write.value.clone(),
             when: write.when,
             ignore_empty: write.ignore_empty,
+            if_changed: write.if_changed.unwrap_or(plan.writeback.if_changed),
         });
     }
     if faults.is_empty() { Ok(targets) } else { Err(faults) }

@@ -11,7 +11,7 @@ use infill_crm::{Crm, Job};
 use infill_model::cell::Cell;
 use infill_model::error::Class;
 use infill_model::message::Work;
-use infill_model::plan::{IfChanged, Verify};
+use infill_model::plan::Verify;
 use infill_model::row::{Cause, RowState};
 use infill_model::{BatchNo, CompiledRun, Outcome, RecordId, Row, RowResult, RunState, Stage, Timestamp};
 use infill_rules::guard::is_stale;
@@ -301,12 +301,16 @@ async fn write(
     was_begun: bool,
     now: Timestamp,
 ) -> Result<Option<Duration>, infill_crm::Error> {
-    let older_than = writing.compiled.guard_older_than_seconds;
-    let is_due = writing.compiled.if_changed == IfChanged::Hold && is_stale(pulled_at, now, older_than);
     // The rows of a job were looked at before it was made, and are as good as written.
-    if writing.job.is_none() && (is_due || was_begun) {
-        let n_guarded = writing.guard().await?;
-        tracing::debug!(rows = n_guarded, "targets read again before the write");
+    if writing.job.is_none() {
+        let compiled = writing.compiled;
+        let is_due = is_stale(pulled_at, now, compiled.guard_older_than_seconds);
+        if was_begun || compiled.holds_changes() && is_due {
+            let n_guarded = writing.guard().await?;
+            tracing::debug!(rows = n_guarded, "targets read again before the write");
+        } else if compiled.holds_changes() {
+            writing.trust();
+        }
     }
     writing.write().await
 }

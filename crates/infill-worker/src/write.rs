@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use infill_crm::{Changed, Crm, Delivery, Job, Refusal, Update, WriteAnswer, Written};
 use infill_model::error::Class;
-use infill_model::row::{Cause, Gone, RowState};
+use infill_model::row::{Cause, Gone, GuardedBy, RowState};
 use infill_model::{CompiledRun, Outcome, Properties, PropertyName, RecordId, Row, RowResult, Timestamp};
 use infill_rules::bisect::split;
-use infill_rules::compare::differing;
-use infill_rules::guard::{Guarded, guard};
+use infill_rules::guard::{Guarded, guard, is_written};
 use infill_rules::settle::{Standing, settle};
 
 use crate::letter::{fail, rejected};
@@ -68,21 +67,15 @@ impl Writing<'_> {
             return Ok(0);
         }
         let mut look = self.read(&rows).await?;
+        self.mark(&rows, GuardedBy::Read);
         for i in &rows {
             let Some((row, result)) = self.row(*i) else { continue };
             match look.take(&row.record) {
                 Looked::Gone(gone) => self.with(*i, |result| settle_gone(result, gone)),
                 Looked::Found(found, changed) => {
                     let normalize = |property: &_, value: &_| self.crm.normalize(property, value);
-                    let judged = guard(
-                        &self.compiled.targets,
-                        &result.wanted,
-                        &row.before,
-                        &found,
-                        self.compiled.if_changed,
-                        &normalize,
-                    );
-                    match judged {
+                    let targets = &self.compiled.targets;
+                    match guard(targets, &result.wanted, &row.before, &found, &normalize) {
                         Guarded::Write => {}
                         Guarded::AlreadyThere => self.with(*i, |result| {
                             (result.state, result.found) = (RowState::Confirmed, Properties::new());
@@ -99,6 +92,17 @@ impl Writing<'_> {
             }
         }
         Ok(rows.len())
+    }
+
+    /// The guard of before-images that are young enough: nothing is read.
+    pub(crate) fn trust(&mut self) {
+        self.mark(&self.intended(), GuardedBy::Age);
+    }
+
+    fn mark(&mut self, rows: &[usize], by: GuardedBy) {
+        for i in rows {
+            self.with(*i, |result| result.guarded_by = Some(by));
+        }
     }
 
     /// Writes the intended rows, bisecting what is refused as a whole. On an error, rows that settled before it stay settled
@@ -191,11 +195,11 @@ impl Writing<'_> {
             return;
         }
         for i in self.intended() {
-            self.with(i, |result| result.state = RowState::Pending);
+            self.with(i, |result| (result.state, result.guarded_by) = (RowState::Pending, None));
         }
     }
 
-    /// Reads back rows that the vendor may have written all the same: those that hold our value are confirmed, those that are gone
+    /// Reads back rows that the vendor may have written all the same: those that show our value are confirmed, those that are gone
     /// are gone, the rest stays intended. When even that cannot be read, the next attempt looks before it writes.
     async fn look_for_unconfirmed(&mut self, rows: &[usize]) -> Result<(), infill_crm::Error> {
         if rows.is_empty() {
@@ -209,7 +213,8 @@ impl Writing<'_> {
                 Looked::Gone(gone) => self.with(*i, |result| settle_gone(result, gone)),
                 Looked::Found(found, _) => {
                     let normalize = |property: &_, value: &_| self.crm.normalize(property, value);
-                    if differing(&self.compiled.targets, &result.wanted, &found, &normalize).is_empty() {
+                    let targets = &self.compiled.targets;
+                    if is_written(targets, &result.wanted, &row.before, &found, &normalize) {
                         self.with(*i, |result| result.state = RowState::Confirmed);
                     }
                 }

@@ -37,6 +37,7 @@ macro_rules! every_case {
             writeback::a_value_that_a_person_changed_between_pull_and_write_is_held,
             writeback::a_change_by_a_person_is_overwritten_where_the_plan_says_so,
             writeback::a_change_of_another_property_holds_nothing,
+            writeback::each_property_says_for_itself_when_it_is_written_and_held,
             slice::a_slice_that_loses_its_members_to_the_write_is_covered_whole,
             slice::records_that_meet_a_condition_are_pulled_alone,
             slice::a_cap_is_kept,

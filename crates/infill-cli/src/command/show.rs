@@ -10,6 +10,7 @@ use crate::args::{self, Format};
 use crate::compose::Parts;
 use crate::exit::Exit;
 use crate::render::{self, shown};
+use crate::summary::guarded;
 use crate::view::WholeRunView;
 
 /// Shows a run.
@@ -66,6 +67,9 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         if n_rows > 0 {
             facts.push(("", format!("{:<10} {:>9}", outcome, render::count(n_rows))));
         }
+    }
+    if let Some(guarded) = guarded(run) {
+        facts.push(("guarded", guarded));
     }
     if progress.batches > 0 {
         facts.push((
@@ -134,6 +138,8 @@ fn hints(run: &Run, is_embedded: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use infill_model::row::GuardCounts;
+
     use super::*;
     use crate::sample;
 
@@ -148,7 +154,9 @@ mod tests {
         let mut run = sample::run(RunState::Running);
         run.progress.rows = 1200;
         run.progress.counts.verified = 1000;
+        run.progress.guarded = GuardCounts { by_read: 600, by_age: 400 };
         let said = shown_of(&run, true);
+        assert!(said.contains("guarded     600 rows by a read just before the write, 400 rows by"), "{said}");
         assert!(said.contains("rows        1,200 pulled, 1,000 settled"), "{said}");
         assert!(said.contains(&format!("next        infill cancel {}", run.id)), "{said}");
         assert!(said.contains("--resume"), "{said}");

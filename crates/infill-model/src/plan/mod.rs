@@ -322,7 +322,7 @@ pub struct Writeback {
     /// The action's inputs.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub inputs: serde_json::Map<String, Value>,
-    /// What to do when a target changed between pull and write.
+    /// What to do when a target changed between pull and write, for properties that do not say.
     #[serde(default)]
     pub if_changed: IfChanged,
     /// Seconds a before-image is trusted without reading the record again just before the write.
@@ -362,17 +362,22 @@ pub struct PropertyWrite {
     /// Leave the property alone when the value comes to nothing; else that clears it.
     #[serde(default)]
     pub ignore_empty: bool,
+    /// What to do when it changed between pull and write; left out: as the writeback says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_changed: Option<IfChanged>,
 }
 
 /// When a property is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Whenever it differs from what the record has.
-    #[default]
+    /// Also when the record has that value already.
     Always,
     /// Only when the record has no value.
     IfEmpty,
+    /// Whenever it differs from what the record has.
+    #[default]
+    IfDifferent,
 }
 
 /// What to do when a person changed a target meanwhile.

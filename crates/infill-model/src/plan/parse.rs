@@ -39,7 +39,7 @@ const RUN_IF_KEYS: &[&str] = &["conditions", "continue_workflow_if_run_condition
 const GROUP_KEYS: &[&str] = &["conditions", "combinator"];
 const CONDITION_KEYS: &[&str] = &["variable", "operator", "values", "combinator"];
 const WRITEBACK_KEYS: &[&str] = &["properties", "action", "inputs", "if_changed", "guard_older_than"];
-const PROPERTY_KEYS: &[&str] = &["name", "value", "when", "ignore_empty"];
+const PROPERTY_KEYS: &[&str] = &["name", "value", "when", "ignore_empty", "if_changed"];
 
 /// The word that references to inputs begin with, which no action can therefore have as its id.
 const INPUT_WORD: &str = "input";
@@ -377,9 +377,8 @@ fn writeback(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Writeback> {
             (action::kind(&action, faults).map(Some), inputs, properties)
         }
     };
-    let if_changed = fields.get("if_changed").map_or(Some(IfChanged::default()), |at| {
-        at.word(&[("hold", IfChanged::Hold), ("overwrite", IfChanged::Overwrite)], faults)
-    });
+    let if_changed =
+        fields.get("if_changed").map_or(Some(IfChanged::default()), |at| if_changed(&at, faults));
     let guard_older_than = fields
         .get("guard_older_than")
         .map_or(Some(DEFAULT_GUARD_OLDER_THAN_SECONDS), |at| whole_u32(&at, u32::MAX, faults));
@@ -414,15 +413,24 @@ fn property(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<PropertyWrite> {
     let name = fields.require("name", faults).and_then(|at| at.name(faults));
     let value = fields.require("value", faults).and_then(|at| at.text(faults));
     let when = fields.get("when").map_or(Some(When::default()), |at| {
-        at.word(&[("always", When::Always), ("if_empty", When::IfEmpty)], faults)
+        at.word(
+            &[("always", When::Always), ("if_empty", When::IfEmpty), ("if_different", When::IfDifferent)],
+            faults,
+        )
     });
     let ignore_empty = fields.get("ignore_empty").map_or(Some(false), |at| at.flag(faults));
+    let if_changed = fields.get("if_changed").map(|at| if_changed(&at, faults));
     Some(PropertyWrite {
         name: name?.into(),
         value: value?.to_owned(),
         when: when?,
         ignore_empty: ignore_empty?,
+        if_changed: optional(if_changed)?,
     })
+}
+
+fn if_changed(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<IfChanged> {
+    at.word(&[("hold", IfChanged::Hold), ("overwrite", IfChanged::Overwrite)], faults)
 }
 
 fn verify(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Verify> {

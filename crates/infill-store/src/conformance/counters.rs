@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use infill_model::outcome::Counts;
-use infill_model::row::RowState;
+use infill_model::row::{GuardedBy, RowState};
 use infill_model::{BatchNo, Outcome, RowResult, RunId, RunState};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -23,7 +23,7 @@ const BATCHES: u32 = 4;
 enum Step {
     Claim { claimant: u8, window: u32 },
     Lease { batch: u32, owner: u64, take_over: bool },
-    Save { batch: u32, owner: u64, states: [RowState; 2], state: BatchState, keep_lease: bool },
+    Save { batch: u32, owner: u64, rows: [Standing; 2], state: BatchState, keep_lease: bool },
     BreakLeases,
     Reopen { batch: u32 },
     Wait { seconds: i64 },
@@ -38,6 +38,13 @@ fn row_state() -> impl Strategy<Value = RowState> {
     ]
 }
 
+/// A row's state with what it was guarded by.
+type Standing = (RowState, Option<GuardedBy>);
+
+fn standing() -> impl Strategy<Value = Standing> {
+    (row_state(), proptest::option::of(proptest::sample::select(GuardedBy::ALL.to_vec())))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let batch = 0..BATCHES;
     let owner = 1..4_u64;
@@ -49,9 +56,9 @@ fn step() -> impl Strategy<Value = Step> {
             owner,
             take_over
         }),
-        (batch.clone(), owner, [row_state(), row_state()], state, any::<bool>()).prop_map(
-            |(batch, owner, states, state, keep_lease)| {
-                Step::Save { batch, owner, states, state, keep_lease }
+        (batch.clone(), owner, [standing(), standing()], state, any::<bool>()).prop_map(
+            |(batch, owner, rows, state, keep_lease)| {
+                Step::Save { batch, owner, rows, state, keep_lease }
             }
         ),
         Just(Step::BreakLeases),
@@ -92,12 +99,14 @@ impl Model {
     }
 
     fn progress(&self, start: Progress) -> Progress {
-        let outcomes = self.batches.values().flat_map(|batch| &batch.results).filter_map(RowResult::outcome);
+        let results = || self.batches.values().flat_map(|batch| &batch.results);
+        let settled = || results().filter(|result| result.outcome().is_some());
         Progress {
             batches_ran: self.count(&[BatchState::Ran, BatchState::Settled]),
             batches_settled: self.count(&[BatchState::Settled]),
             batches_in_flight: self.count(&[BatchState::Queued, BatchState::Ran]),
-            counts: outcomes.collect::<Counts>(),
+            counts: settled().filter_map(RowResult::outcome).collect::<Counts>(),
+            guarded: settled().filter_map(|result| result.guarded_by).collect(),
             calls: self.calls,
             ..start
         }
@@ -133,8 +142,9 @@ async fn take(store: &dyn Store, run: RunId, step: &Step, model: &mut Model) {
                 expected.holder = Some((owner, Some(now + 60)));
             }
         }
-        Step::Save { batch, owner, states, state, keep_lease } => {
-            save(store, run, model, (batch, owner), states.map(result), state, keep_lease).await;
+        Step::Save { batch, owner, rows, state, keep_lease } => {
+            let results = rows.map(|(state, guarded_by)| RowResult { guarded_by, ..result(state) });
+            save(store, run, model, (batch, owner), results, state, keep_lease).await;
         }
         Step::BreakLeases => {
             store.break_leases(run).await.unwrap();

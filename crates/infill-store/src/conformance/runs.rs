@@ -1,6 +1,6 @@
 //! Runs.
 
-use infill_model::plan::{IfChanged, Verify};
+use infill_model::plan::Verify;
 use infill_model::run::Forecast;
 use infill_model::slice::{Readiness, ResolvedSlice};
 use infill_model::{BatchNo, CompiledRun, Outcome, RunState};
@@ -16,7 +16,6 @@ fn compiled(calls: u64) -> CompiledRun {
         inputs: vec!["firstname".into()],
         targets: Vec::new(),
         actions: std::collections::BTreeMap::new(),
-        if_changed: IfChanged::Hold,
         guard_older_than_seconds: 30,
         time_zone: "Europe/Berlin".to_owned(),
         verify: Verify::All,

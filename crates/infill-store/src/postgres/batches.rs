@@ -63,6 +63,7 @@ macro_rules! save_statement {
     ($more:expr) => { concat!(
     "WITH old AS ( \
          SELECT state, verified, written, unchanged, skipped, held, differs, failed, gone, \
+             guarded_by_read, guarded_by_age, \
              CASE WHEN saved_at = $7 AND state = $4 AND states = $20 THEN results = coalesce($5, results) \
              ELSE false END AS repeated \
          FROM batches WHERE run_id = $1 AND no = $2 AND lease_owner = $3 FOR UPDATE \
@@ -70,7 +71,7 @@ macro_rules! save_statement {
          UPDATE batches b SET state = $4, results = coalesce($5, b.results), states = $20, \
              revision = b.revision + 1, touched_at = $7, saved_at = $7, lease_until = $6, \
              verified = $9, written = $10, unchanged = $11, skipped = $12, held = $13, differs = $14, \
-             failed = $15, gone = $16 \
+             failed = $15, gone = $16, guarded_by_read = $21, guarded_by_age = $22 \
          FROM old WHERE b.run_id = $1 AND b.no = $2 RETURNING old.* \
      ), lettered AS ( \
          INSERT INTO letters AS l (run_id, batch_no, record, code, letter, first_at, last_at) \
@@ -88,6 +89,8 @@ macro_rules! save_statement {
              unchanged = p.unchanged + $11 - s.unchanged, skipped = p.skipped + $12 - s.skipped, \
              held = p.held + $13 - s.held, differs = p.differs + $14 - s.differs, \
              failed = p.failed + $15 - s.failed, gone = p.gone + $16 - s.gone, \
+             guarded_by_read = p.guarded_by_read + $21 - s.guarded_by_read, \
+             guarded_by_age = p.guarded_by_age + $22 - s.guarded_by_age, \
              calls = p.calls + CASE WHEN s.repeated THEN 0 ELSE $8::bigint END, saved_at = $7 \
          FROM saved s WHERE p.run_id = $1 RETURNING p.* \
      )",
@@ -105,14 +108,14 @@ const SAVE: &str = save_statement!("");
 const SAVE_AND_LEARN: &str = save_statement!(
     ", kept AS ( \
          INSERT INTO seen (plan_name, connection, object, record, fingerprint, run_id) \
-         SELECT $21, $22, $23, k.record, k.fingerprint, $1 \
-         FROM saved, unnest($24::text[], $25::text[]) WITH ORDINALITY AS k (record, fingerprint, place) \
+         SELECT $23, $24, $25, k.record, k.fingerprint, $1 \
+         FROM saved, unnest($26::text[], $27::text[]) WITH ORDINALITY AS k (record, fingerprint, place) \
          ORDER BY k.place \
          ON CONFLICT (plan_name, connection, object, record) DO UPDATE SET \
              fingerprint = excluded.fingerprint, run_id = excluded.run_id \
      ), dropped AS ( \
-         DELETE FROM seen USING saved WHERE plan_name = $21 AND connection = $22 AND object = $23 \
-         AND record = ANY ($26::text[]) \
+         DELETE FROM seen USING saved WHERE plan_name = $23 AND connection = $24 AND object = $25 \
+         AND record = ANY ($28::text[]) \
      )"
 );
 
@@ -126,7 +129,8 @@ pub(super) async fn save(
     let produced = save.has_produced.then(|| write_produced(save.results)).transpose()?;
     let states = write_states(save.results)?;
     let until = save.keep_lease.then_some(lease.until);
-    let [verified, written, unchanged, skipped, held, differs, failed, gone] = stored::tally(save.results);
+    let [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age] =
+        stored::tally(save.results);
     let LetterColumns { records, codes, letters } = LetterColumns::new(save.letters)?;
     let operation = "save a batch";
     let id = run.as_uuid();
@@ -138,7 +142,7 @@ pub(super) async fn save(
         .map(|(memory, _)| (memory.plan_name.as_str(), memory.connection.as_str(), memory.object.as_str()));
     let mut parameters: Vec<Parameter<'_>> = vec![
         &id, &no, &owner, &state, &produced, &until, &save.now, &calls, &verified, &written, &unchanged,
-        &skipped, &held, &differs, &failed, &gone, &records, &codes, &letters, &states,
+        &skipped, &held, &differs, &failed, &gone, &records, &codes, &letters, &states, &by_read, &by_age,
     ];
     let mut statement = SAVE;
     if let Some((plan, connection, object)) = &memory {

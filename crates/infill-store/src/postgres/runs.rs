@@ -219,6 +219,8 @@ pub(super) fn tally(row: &Row, first: usize) -> Result<Tally, tokio_postgres::Er
         ],
         calls: number(17)?,
         same: number(18)?,
+        guarded_by_read: number(19)?,
+        guarded_by_age: number(20)?,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::{write_produced, write_states};
 use crate::store::{Batch, BatchSave, BatchState, Lease, Leased, Saved};
-use crate::stored::{self, LetterColumns, MemoryColumns, StoredBatch, progress_columns, signed};
+use crate::stored::{self, Counted, LetterColumns, MemoryColumns, StoredBatch, progress_columns, signed};
 
 pub(super) async fn break_leases(connections: &Connections, run: RunId) -> Result<(), Error> {
     connections
@@ -81,7 +81,7 @@ struct Change {
     state: BatchState,
     produced: Option<String>,
     states: String,
-    outcomes: [i64; 8],
+    counts: Counted,
     keep_lease: bool,
     letters: LetterColumns,
     memory: Option<(MemoryKey, MemoryColumns)>,
@@ -100,7 +100,7 @@ pub(super) async fn save(
         state: save.state,
         produced: save.has_produced.then(|| write_produced(save.results)).transpose()?,
         states: write_states(save.results)?,
-        outcomes: stored::tally(save.results),
+        counts: stored::tally(save.results),
         keep_lease: save.keep_lease,
         letters: LetterColumns::new(save.letters)?,
         memory: save.memory.map(|(key, learnt)| (key.clone(), MemoryColumns::new(learnt))),
@@ -122,12 +122,13 @@ fn save_change(
 ) -> Result<Saved, Trouble> {
     let key = run.to_string();
     let held: Option<(Held, bool)> = store
-        .prepare_cached(
-            "SELECT id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone, \
-             states = ?4 FROM batches WHERE run_id = ?1 AND no = ?2 AND lease_owner = ?3",
-        )?
+        .prepare_cached(concat!(
+            "SELECT ",
+            held_columns!(),
+            ", states = ?4 FROM batches b WHERE run_id = ?1 AND no = ?2 AND lease_owner = ?3"
+        ))?
         .query_row(params![key, batch.0, lease.owner.cast_signed(), change.states], |row| {
-            Ok((Held::read(row)?, row.get(11)?))
+            Ok((Held::read(row)?, row.get(13)?))
         })
         .optional()?;
     let Some((held, stands_alike)) = held else { return Ok(Saved::LeaseLost) };
@@ -135,12 +136,13 @@ fn save_change(
         && held.state == change.state.as_str()
         && stands_alike
         && has_produced(store, held.id, change)?;
-    let [verified, written, unchanged, skipped, held_back, differs, failed, gone] = change.outcomes;
+    let [verified, written, unchanged, skipped, held_back, differs, failed, gone, by_read, by_age] =
+        change.counts;
     store
         .prepare_cached(
             "UPDATE batches SET state = ?2, touched_at = ?3, saved_at = ?3, lease_until = ?4, verified = ?5, \
              written = ?6, unchanged = ?7, skipped = ?8, held = ?9, differs = ?10, failed = ?11, gone = ?12, \
-             states = ?13, revision = revision + 1 WHERE id = ?1",
+             states = ?13, guarded_by_read = ?14, guarded_by_age = ?15, revision = revision + 1 WHERE id = ?1",
         )?
         .execute(params![
             held.id,
@@ -155,7 +157,9 @@ fn save_change(
             differs,
             failed,
             gone,
-            change.states
+            change.states,
+            by_read,
+            by_age
         ])?;
     if !repeated {
         if let Some(produced) = &change.produced {
@@ -174,7 +178,7 @@ fn save_change(
     let difference = Difference {
         from: &held.state,
         to: change.state.as_str(),
-        outcomes: stored::moved(held.outcomes, change.outcomes),
+        counts: stored::moved(held.counts, change.counts),
         calls: if repeated { 0 } else { change.calls },
         saved_at: Some(change.now),
     };
@@ -196,17 +200,26 @@ pub(super) struct Held {
     pub(super) id: i64,
     pub(super) state: String,
     pub(super) saved_at: Option<i64>,
-    pub(super) outcomes: [i64; 8],
+    pub(super) counts: Counted,
 }
 
+/// The columns of [`Held`], 13 of them.
+macro_rules! held_columns {
+    () => {
+        "b.id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone, \
+         guarded_by_read, guarded_by_age"
+    };
+}
+pub(super) use held_columns;
+
 impl Held {
-    /// Reads `id, state, saved_at` and the outcomes.
+    /// Reads [`held_columns`].
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let mut outcomes = [0; 8];
-        for (column, slot) in (3..).zip(&mut outcomes) {
+        let mut counts = Counted::default();
+        for (column, slot) in (3..).zip(&mut counts) {
             *slot = row.get(column)?;
         }
-        Ok(Self { id: row.get(0)?, state: row.get(1)?, saved_at: row.get(2)?, outcomes })
+        Ok(Self { id: row.get(0)?, state: row.get(1)?, saved_at: row.get(2)?, counts })
     }
 }
 
@@ -214,7 +227,7 @@ impl Held {
 pub(super) struct Difference<'a> {
     pub(super) from: &'a str,
     pub(super) to: &'static str,
-    pub(super) outcomes: [i64; 8],
+    pub(super) counts: Counted,
     pub(super) calls: i64,
     pub(super) saved_at: Option<i64>,
 }
@@ -224,12 +237,14 @@ impl Difference<'_> {
     pub(super) fn add(&self, store: &Transaction<'_>, run: &str) -> Result<crate::store::Progress, Trouble> {
         let state =
             |state: BatchState| i64::from(self.to == state.as_str()) - i64::from(self.from == state.as_str());
-        let [verified, written, unchanged, skipped, held, differs, failed, gone] = self.outcomes;
+        let [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age] =
+            self.counts;
         let sql = concat!(
             "UPDATE run_progress SET batches_queued = batches_queued + ?2, batches_ran = batches_ran + ?3, \
              batches_settled = batches_settled + ?4, verified = verified + ?5, written = written + ?6, \
              unchanged = unchanged + ?7, skipped = skipped + ?8, held = held + ?9, differs = differs + ?10, \
-             failed = failed + ?11, gone = gone + ?12, calls = calls + ?13, saved_at = coalesce(?14, saved_at) \
+             failed = failed + ?11, gone = gone + ?12, calls = calls + ?13, saved_at = coalesce(?14, saved_at), \
+             guarded_by_read = guarded_by_read + ?15, guarded_by_age = guarded_by_age + ?16 \
              WHERE run_id = ?1 RETURNING ",
             progress_columns!()
         );
@@ -248,7 +263,9 @@ impl Difference<'_> {
                 failed,
                 gone,
                 self.calls,
-                self.saved_at
+                self.saved_at,
+                by_read,
+                by_age
             ],
             |row| tally(row, 0),
         )?;

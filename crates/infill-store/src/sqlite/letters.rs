@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use infill_model::{BatchNo, RecordId, RunId, Timestamp};
 use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 
-use super::batches::{Difference, Held};
+use super::batches::{Difference, Held, held_columns};
 use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::id;
 use crate::commit::Commit;
@@ -178,23 +178,27 @@ fn reopen_batch(
 ) -> Result<u64, Trouble> {
     let (held, source, produced, states): (Held, String, String, String) = store
         .prepare_cached(
-            "SELECT b.id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone, \
-             s.page, coalesce(r.page, '[]'), states FROM batches b JOIN source_pages s ON s.batch_id = b.id \
-             LEFT JOIN result_pages r ON r.batch_id = b.id WHERE run_id = ?1 AND no = ?2",
+            concat!(
+                "SELECT ",
+                held_columns!(),
+                ", s.page, coalesce(r.page, '[]'), states FROM batches b JOIN source_pages s ON s.batch_id = b.id \
+                 LEFT JOIN result_pages r ON r.batch_id = b.id WHERE run_id = ?1 AND no = ?2"
+            ),
         )?
         .query_row(params![key, batch.0], |row| {
-            Ok((Held::read(row)?, row.get(11)?, row.get(12)?, row.get(13)?))
+            Ok((Held::read(row)?, row.get(13)?, row.get(14)?, row.get(15)?))
         })?;
     let rows = source_page(run, &source)?;
     let mut results = result_page(run, &produced, &states)?;
     let reopened = reopen_rows(&rows, &mut results, records);
-    let outcomes = stored::tally(&results);
-    let [verified, written, unchanged, skipped, held_back, differs, failed, gone] = outcomes;
+    let counts = stored::tally(&results);
+    let [verified, written, unchanged, skipped, held_back, differs, failed, gone, by_read, by_age] = counts;
     store
         .prepare_cached(
             "UPDATE batches SET state = 'pending', claimed_by = NULL, claimed_at = NULL, touched_at = NULL, \
              lease_owner = NULL, lease_until = NULL, verified = ?2, written = ?3, unchanged = ?4, skipped = ?5, \
-             held = ?6, differs = ?7, failed = ?8, gone = ?9, states = ?10, revision = revision + 1 \
+             held = ?6, differs = ?7, failed = ?8, gone = ?9, states = ?10, guarded_by_read = ?11, guarded_by_age = ?12, \
+             revision = revision + 1 \
              WHERE id = ?1",
         )?
         .execute(params![
@@ -207,7 +211,9 @@ fn reopen_batch(
             differs,
             failed,
             gone,
-            write_states(&results)?
+            write_states(&results)?,
+            by_read,
+            by_age
         ])?;
     store
         .prepare_cached("UPDATE result_pages SET page = ?2 WHERE batch_id = ?1")?
@@ -215,7 +221,7 @@ fn reopen_batch(
     let difference = Difference {
         from: &held.state,
         to: BatchState::Pending.as_str(),
-        outcomes: stored::moved(held.outcomes, outcomes),
+        counts: stored::moved(held.counts, counts),
         calls: 0,
         saved_at: None,
     };

@@ -284,6 +284,8 @@ pub(super) fn tally(row: &Row<'_>, first: usize) -> rusqlite::Result<Tally> {
         outcomes: [next()?, next()?, next()?, next()?, next()?, next()?, next()?, next()?],
         calls: next()?,
         same: next()?,
+        guarded_by_read: next()?,
+        guarded_by_age: next()?,
     })
 }
 

@@ -205,11 +205,11 @@ fn compiled(if_changed: IfChanged) -> CompiledRun {
         targets: vec![TargetProperty {
             property,
             value: String::new(),
-            when: When::Always,
+            when: When::default(),
             ignore_empty: false,
+            if_changed,
         }],
         actions: BTreeMap::new(),
-        if_changed,
         guard_older_than_seconds: 30,
         verify: Verify::All,
         forecast: Forecast { rows: 0, calls: 0, units: 0, seconds: None, calls_left_today: None },
@@ -306,6 +306,36 @@ fn a_record_that_a_person_changed_is_held_with_what_was_found() {
     );
     assert_eq!(crm.stored.lock().unwrap()[&1], "theirs");
     assert_eq!((results[0].state, results[2].state), (RowState::Confirmed, RowState::Confirmed));
+    assert!(results.iter().all(|result| result.guarded_by == Some(GuardedBy::Read)));
+}
+
+#[test]
+fn what_is_sent_to_a_record_that_has_it_is_sent_again_until_it_is_confirmed() {
+    let crm = Crooked { lost: BTreeSet::from([1]), ..Crooked::default() };
+    let compiled = compiled(IfChanged::Hold);
+    let (mut rows, mut results) = batch(2);
+    rows[1].before = results[1].wanted.clone();
+    crm.stored.lock().unwrap().insert(1, "new 1".into());
+    let mut writing = Writing {
+        crm: &crm,
+        compiled: &compiled,
+        rows: &rows,
+        results: &mut results,
+        now: Timestamp::UNIX_EPOCH,
+        may_be_sent: false,
+        job: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    writing.trust();
+    assert_eq!(runtime.block_on(writing.write()).unwrap_err().code, "reset");
+    let states: Vec<RowState> = writing.results.iter().map(|result| result.state).collect();
+    assert_eq!(states, [RowState::Confirmed, RowState::Intended], "the record cannot tell");
+    assert_eq!(runtime.block_on(writing.guard()).unwrap(), 1);
+    assert_eq!(runtime.block_on(writing.write()).unwrap(), None);
+    assert_eq!(results[1].state, RowState::Confirmed);
+    let guards: Vec<_> = results.iter().map(|result| result.guarded_by).collect();
+    assert_eq!(guards, [Some(GuardedBy::Age), Some(GuardedBy::Read)]);
+    assert_eq!(crm.received.lock().unwrap()[&1].len(), 2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is written, when it is held back, and how it is proven.
 
+use infill_model::row::GuardCounts;
 use infill_model::{Class, Outcome, value};
 
 use super::{IN_BATCH, N_ROWS, check_all_but, usual, with_records};
@@ -143,4 +144,39 @@ pub(crate) async fn a_change_of_another_property_holds_nothing<T: Tenant>(pair: 
     let ended = world.run_changed(&plan, |tenant| tenant.type_in(&edited, &other, "Mine"), "").await;
     ended.all(Outcome::Verified, N_ROWS as u64);
     assert_eq!(world.control.stored(&edited, &other), "Mine");
+}
+
+pub(crate) async fn each_property_says_for_itself_when_it_is_written_and_held<T: Tenant>(pair: Pair) {
+    let world = usual::<T>(pair).await;
+    let recipe = world.control.recipe();
+    let (first_edited, second_edited) = (world.nth(IN_BATCH), world.nth(IN_BATCH + 1));
+    let both = format!(
+        "properties: [{{ name: \"{}\", value: Seen, when: always, if_changed: overwrite }}, {{ name: ",
+        recipe.second
+    );
+    let plan = world.greeting("  guard_older_than: 0").replace("properties: [{ name: ", &both);
+    let edit = |tenant: &T| {
+        tenant.type_in(&first_edited, &recipe.target, "Mine");
+        tenant.type_in(&second_edited, &recipe.second, "Mine");
+    };
+    let first = world.run_changed(&plan, edit, "").await;
+    check_all_but(&first, Outcome::Held, &first_edited);
+    let result = first.result(&first_edited);
+    assert_eq!(
+        result.cause.as_ref().and_then(|cause| cause.property.as_deref()),
+        Some(recipe.target.as_str())
+    );
+    assert_ne!(world.control.stored(&first_edited, &recipe.second), "Seen", "a part of a held row was sent");
+    assert_eq!(world.control.stored(&second_edited, &recipe.second), "Seen");
+    assert_eq!(first.run.progress.guarded, GuardCounts { by_read: N_ROWS as u64, by_age: 0 });
+
+    let n_calls = world.control.write_calls();
+    let trusting = plan.replace("guard_older_than: 0", "guard_older_than: 3600");
+    let second = world.run(&trusting).await;
+    second.all(Outcome::Verified, N_ROWS as u64);
+    assert!(world.control.write_calls() >= 2 * n_calls, "what records hold already was not sent again");
+    assert_eq!(second.run.progress.guarded, GuardCounts { by_read: 0, by_age: N_ROWS as u64 });
+    assert!(second.printed.out.contains("guarded: 30 rows by values pulled less than 3600 s before"));
+    let sent = second.result(&second_edited);
+    assert_eq!(sent.wanted.keys().map(|name| name.as_str()).collect::<Vec<_>>(), [recipe.second.as_str()]);
 }

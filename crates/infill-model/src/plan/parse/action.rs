@@ -79,7 +79,7 @@ pub(super) fn properties(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Vec<Pro
                 .push(item.fault(FaultCode::Duplicate, format!("field \"{name}\" is named twice; keep one")));
         }
         let (name, value) = (name.into(), value.to_owned());
-        properties.push(PropertyWrite { name, value, when: When::Always, ignore_empty });
+        properties.push(PropertyWrite { name, value, when: When::default(), ignore_empty, if_changed: None });
     }
     (faults.len() == n_before).then_some(properties)
 }

@@ -81,7 +81,8 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((plan.verify, plan.canary), (Verify::All, DEFAULT_CANARY));
     assert_eq!(plan.writeback.if_changed, IfChanged::Hold);
     assert_eq!(plan.writeback.guard_older_than, DEFAULT_GUARD_OLDER_THAN_SECONDS);
-    assert_eq!(plan.writeback.properties[0].when, When::Always);
+    assert_eq!(plan.writeback.properties[0].when, When::IfDifferent);
+    assert_eq!(plan.writeback.properties[0].if_changed, None);
 }
 
 #[test]
@@ -352,8 +353,10 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 properties: vec![PropertyWrite {
                     name: target.into(),
                     value: script,
-                    when: When::IfEmpty,
+                    when: [When::Always, When::IfEmpty, When::IfDifferent][usize::from(seconds % 3)],
                     ignore_empty: seconds % 5 == 0,
+                    if_changed: [None, Some(IfChanged::Hold), Some(IfChanged::Overwrite)]
+                        [usize::from(seconds % 3)],
                 }],
                 action: None,
                 inputs: Map::new(),
@@ -385,8 +388,9 @@ fn a_writeback_may_be_written_as_an_update() {
         let property = PropertyWrite {
             name: "Phone".into(),
             value: "{{input.x}}".to_owned(),
-            when: When::Always,
+            when: When::IfDifferent,
             ignore_empty,
+            if_changed: None,
         };
         assert_eq!(plan.writeback.properties, [property]);
         assert_eq!(plan.writeback.inputs["salesforce_object"], "Account");
