@@ -65,8 +65,8 @@ pub fn values(crm: &dyn Crm, properties: &[PropertyDef], values: &[Value]) -> Ve
             broken.unless(once == twice, || {
                 format!("{name}: normalising {value} twice gives {twice}, once {once}")
             });
-            if crm.check(property, value).is_ok() {
-                broken.unless(crm.check(property, &once).is_ok(), || {
+            if crm.check(property, value, &[]).is_ok() {
+                broken.unless(crm.check(property, &once, &[]).is_ok(), || {
                     format!("{name}: {value} is accepted, and so must be its normal form {once}")
                 });
             }
@@ -84,21 +84,21 @@ pub fn checks(crm: &dyn Crm, properties: &[PropertyDef]) -> Vec<String> {
     for property in properties {
         let name = &property.name;
         if property.read_only.is_some() {
-            broken.unless(crm.check(property, &Value::String("x".to_owned())).is_err(), || {
+            broken.unless(crm.check(property, &Value::String("x".to_owned()), &[]).is_err(), || {
                 format!("{name}: a read-only property accepts nothing")
             });
             continue;
         }
-        broken.unless(crm.check(property, &Value::Null).is_ok(), || format!("{name}: may be cleared"));
+        broken.unless(crm.check(property, &Value::Null, &[]).is_ok(), || format!("{name}: may be cleared"));
         if !matches!(property.kind, PropertyKind::Enumeration | PropertyKind::MultiEnumeration) {
             continue;
         }
         for option in &property.options {
-            broken.unless(crm.check(property, &Value::String(option.value.clone())).is_ok(), || {
+            broken.unless(crm.check(property, &Value::String(option.value.clone()), &[]).is_ok(), || {
                 format!("{name}: its option {:?} is accepted", option.value)
             });
         }
-        match crm.check(property, &Value::String(NO_OPTION.to_owned())) {
+        match crm.check(property, &Value::String(NO_OPTION.to_owned()), &[]) {
             Ok(()) => broken.unless(property.external_options, || {
                 format!("{name}: a value that is none of its options is refused")
             }),

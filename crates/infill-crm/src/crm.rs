@@ -37,6 +37,26 @@ pub trait Crm: Send + Sync + Debug {
     /// The live definitions of an object's properties.
     async fn catalog(&self, object: &ObjectType) -> Result<Catalog, Error>;
 
+    /// Adds to definitions out of the catalog what is not asked for every property of an object: the options of each kind of
+    /// record ([`PropertyDef::options_by`]).
+    async fn complete(
+        &self,
+        _object: &ObjectType,
+        properties: Vec<PropertyDef>,
+    ) -> Result<Vec<PropertyDef>, Error> {
+        Ok(properties)
+    }
+
+    /// The properties that tell which options a record takes of these. They are read with every row, so that [`Crm::check`] knows
+    /// them. Asked once for a run, before its first page.
+    async fn deciding(
+        &self,
+        _object: &ObjectType,
+        _properties: &[PropertyName],
+    ) -> Result<Vec<PropertyName>, Error> {
+        Ok(Vec::new())
+    }
+
     /// The lists (or what the vendor calls them) of the account.
     async fn lists(&self) -> Result<Vec<ListInfo>, Error>;
 
@@ -88,11 +108,12 @@ pub trait Crm: Send + Sync + Debug {
     fn normalize(&self, property: &PropertyDef, value: &Value) -> Value;
 
     /// Checks a value before any call is spent on it: an option that does not exist, text that is no
-    /// number. Pure.
+    /// number. `known` is what is known of the record: what is wanted, then what was read; nothing where the value is for any
+    /// record. Pure.
     ///
     /// # Errors
     /// The refusal the vendor would have answered with, in our words.
-    fn check(&self, property: &PropertyDef, value: &Value) -> Result<(), Refusal>;
+    fn check(&self, property: &PropertyDef, value: &Value, known: &[&Properties]) -> Result<(), Refusal>;
 
     /// The record that an update of this one locks as well, where what is known of it tells: what is wanted, then what was read. Rows
     /// that share one are sent side by side, so that they wait for each other as little as the vendor allows. Pure.

@@ -90,6 +90,7 @@ impl Definition {
             read_only,
             options,
             external_options: self.external_options,
+            options_by: None,
         }
     }
 

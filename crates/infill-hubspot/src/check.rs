@@ -146,6 +146,7 @@ mod tests {
             read_only: None,
             options: vec![option("lead", "Lead"), option("opp", "Opportunity")],
             external_options: false,
+            options_by: None,
         }
     }
 

@@ -15,7 +15,7 @@ use infill_crm::{
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
 use infill_model::slice::{Readiness, ResolvedSlice, Selection};
-use infill_model::{Class, ListId, ObjectType, PropertyName, RecordId, Value};
+use infill_model::{Class, ListId, ObjectType, Properties, PropertyName, RecordId, Value};
 use jiff::tz::TimeZone;
 
 use self::missing::{LookUp, Missing, none_of};
@@ -493,7 +493,7 @@ impl Crm for HubSpot {
         normalize::normalize(property, value)
     }
 
-    fn check(&self, property: &PropertyDef, value: &Value) -> Result<(), Refusal> {
+    fn check(&self, property: &PropertyDef, value: &Value, _known: &[&Properties]) -> Result<(), Refusal> {
         check::check(property, value)
     }
 

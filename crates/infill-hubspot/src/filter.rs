@@ -352,6 +352,7 @@ mod tests {
                     .map(|value| PropertyOption { value: value.to_owned(), label: value.to_owned() })
                     .collect(),
                 external_options: false,
+                options_by: None,
             })
             .collect()
     }

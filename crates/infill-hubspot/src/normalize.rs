@@ -155,6 +155,7 @@ mod tests {
             read_only: None,
             options: Vec::new(),
             external_options: false,
+            options_by: None,
         }
     }
 

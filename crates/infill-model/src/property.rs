@@ -22,6 +22,30 @@ pub struct PropertyDef {
     pub options: Vec<PropertyOption>,
     /// The options live elsewhere (owners, stages), so an empty list does not mean "nothing allowed".
     pub external_options: bool,
+    /// Which of the options a record takes, where that is not the same for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options_by: Option<OptionsBy>,
+}
+
+/// Options that only some records take: another property of the record tells which.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptionsBy {
+    /// The property that tells of what kind a record is.
+    pub property: PropertyName,
+    /// The kinds. A record of any other kind takes every option.
+    pub kinds: Vec<RecordKind>,
+}
+
+/// The records of an object that take the same options.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordKind {
+    /// What the property that tells holds.
+    pub value: String,
+    /// What screens call it.
+    pub label: String,
+    /// The values they take; `None` as long as nobody has asked, or when nobody can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<String>>,
 }
 
 /// One allowed value of an enumeration.

@@ -19,7 +19,7 @@ pub struct Row {
     pub record: RecordId,
     /// What the chain may read.
     pub inputs: Properties,
-    /// The before-image: each target property as it was when pulled.
+    /// The before-image: each target property as it was when pulled, and what tells which options targets take.
     pub before: Properties,
     /// Set when the record was gone already at the pull; then `inputs` and `before` are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -94,6 +94,7 @@ fn undescribed(code: &str, field_type: &str) -> PropertyDef {
         read_only: None,
         options: Vec::new(),
         external_options: shape_of(field_type).is_choice(),
+        options_by: None,
     }
 }
 
@@ -130,6 +131,7 @@ impl Definition {
             read_only,
             // Stages and categories are kept elsewhere; a custom choice has its options here, be there none.
             external_options: shape.is_choice() && options.is_empty() && !is_custom(code),
+            options_by: None,
             options,
             name: self.field_code,
         }

@@ -54,6 +54,7 @@ mod tests {
                 option("30", "twin"),
             ],
             external_options: false,
+            options_by: None,
         }
     }
 

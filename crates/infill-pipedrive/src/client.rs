@@ -16,7 +16,7 @@ use infill_model::plan::Condition;
 use infill_model::property::PropertyDef;
 use infill_model::row::Gone;
 use infill_model::slice::{Readiness, ResolvedSlice, Selection};
-use infill_model::{Class, ListId, ObjectType, PropertyName, RecordId, Timestamp, Value};
+use infill_model::{Class, ListId, ObjectType, Properties, PropertyName, RecordId, Timestamp, Value};
 use serde::de::DeserializeOwned;
 use serde_json::Map;
 
@@ -554,7 +554,7 @@ impl Crm for Pipedrive {
         normalize::normalize(property, value)
     }
 
-    fn check(&self, property: &PropertyDef, value: &Value) -> Result<(), Refusal> {
+    fn check(&self, property: &PropertyDef, value: &Value, _known: &[&Properties]) -> Result<(), Refusal> {
         check::check(property, value)
     }
 

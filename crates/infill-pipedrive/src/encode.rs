@@ -83,6 +83,7 @@ mod tests {
             read_only: None,
             options: Vec::new(),
             external_options: true,
+            options_by: None,
         }
     }
 

@@ -287,6 +287,7 @@ mod tests {
                 PropertyOption { value: "2".to_owned(), label: "Green".to_owned() },
             ],
             external_options: false,
+            options_by: None,
         };
         vec![
             field("name", "Name", "varchar"),

@@ -64,6 +64,7 @@ pub(crate) mod tests {
                 read_only: None,
                 options: Vec::new(),
                 external_options: false,
+                options_by: None,
             },
             value: String::new(),
             when,

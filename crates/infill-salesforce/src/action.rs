@@ -13,7 +13,7 @@ use infill_model::{Class, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-use crate::catalog::{Field, Uses, definitions};
+use crate::catalog::{Description, Uses, definitions};
 use crate::{check, filter, normalize, soql};
 
 /// The input that lists fields with their values.
@@ -147,13 +147,13 @@ fn named(kind: Kind, inputs: &Map<String, Value>) -> Vec<Named<'_>> {
 pub fn prepare(
     kind: Kind,
     action: &ActionPlan<'_>,
-    fields: Vec<Field>,
+    description: Description,
     replay_key_field: Option<&str>,
 ) -> Result<Prepared, Vec<Fault>> {
     let object = object_of(kind, action.inputs).to_owned();
     let uses: BTreeMap<String, Uses> =
-        fields.iter().map(|field| (field.name().to_owned(), field.uses())).collect();
-    let catalog = definitions(fields);
+        description.fields.iter().map(|field| (field.name().to_owned(), field.uses())).collect();
+    let catalog = definitions(description);
     let key = action.inputs.get(KEY).and_then(Value::as_str).filter(|_| kind == Kind::Upsert);
     let mut faults = Vec::new();
     faults.extend(key.and_then(|key| key_fault(key, &object, &uses)));
@@ -179,7 +179,7 @@ pub fn prepare(
         let is_literal = value.as_str().is_none_or(|text| !text.contains("{{") && !text.contains("{%"));
         if kind != Kind::Lookup
             && is_literal
-            && let Err(refusal) = check::check(&def, value)
+            && let Err(refusal) = check::check(&def, value, &[])
         {
             faults.push(Fault::new(FaultCode::InvalidOption, value_path, refusal.message));
         }
@@ -227,7 +227,7 @@ pub fn body(prepared: &Prepared, values: &[(&str, &Value)]) -> Result<Map<String
     let mut body = Map::new();
     for (name, value) in values {
         let def = definition(prepared, name)?;
-        check::check(def, value).map_err(refused)?;
+        check::check(def, value, &[]).map_err(refused)?;
         body.insert((*name).to_owned(), normalize::encode(def, value));
     }
     Ok(body)
@@ -365,6 +365,7 @@ mod tests {
             read_only: None,
             options: Vec::new(),
             external_options: false,
+            options_by: None,
         };
         Prepared {
             object: object.to_owned(),

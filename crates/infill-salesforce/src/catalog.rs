@@ -6,14 +6,20 @@
 use std::collections::{BTreeMap, HashSet};
 
 use infill_model::PropertyName;
-use infill_model::property::{PropertyDef, PropertyKind, PropertyOption};
+use infill_model::property::{OptionsBy, PropertyDef, PropertyKind, PropertyOption};
 use serde::Deserialize;
+
+use crate::record_type::{self, RecordType};
 
 /// `GET /sobjects/{object}/describe`.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Description {
     /// Every field that the user may see.
     pub fields: Vec<Field>,
+    /// The record types of the object.
+    #[serde(default)]
+    pub record_type_infos: Vec<RecordType>,
 }
 
 /// A field as Salesforce describes it. What is left out of an answer is taken for "no".
@@ -64,7 +70,10 @@ struct PicklistValue {
 
 /// The definitions of an object in our words, sorted by name, each name once.
 #[must_use]
-pub fn definitions(fields: Vec<Field>) -> Vec<PropertyDef> {
+pub fn definitions(description: Description) -> Vec<PropertyDef> {
+    let Description { fields, record_type_infos } = description;
+    let tells_its_type = fields.iter().any(|field| field.name == record_type::FIELD);
+    let by = if tells_its_type { record_type::options_by(&record_type_infos) } else { None };
     let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for field in &fields {
         if let Some(whole) = field.compound_field_name.as_ref().filter(|whole| **whole != field.name) {
@@ -77,7 +86,7 @@ pub fn definitions(fields: Vec<Field>) -> Vec<PropertyDef> {
         .filter(|field| seen.insert(field.name.clone()))
         .map(|field| {
             let parts = parts.get(&field.name).map_or(&[][..], Vec::as_slice);
-            field.into_property(parts)
+            field.into_property(parts, by.as_ref())
         })
         .collect();
     properties.sort_by(|a, b| a.name.cmp(&b.name));
@@ -132,7 +141,7 @@ impl Field {
         }
     }
 
-    fn into_property(self, parts: &[String]) -> PropertyDef {
+    fn into_property(self, parts: &[String], by: Option<&OptionsBy>) -> PropertyDef {
         let kind = self.kind();
         let read_only = self.read_only(parts);
         let vendor_type = self.vendor_type(kind);
@@ -159,6 +168,7 @@ impl Field {
             read_only,
             options,
             external_options: is_choice && !is_closed,
+            options_by: by.filter(|_| is_choice && self.restricted_picklist).cloned(),
         }
     }
 
@@ -233,7 +243,7 @@ mod tests {
     use super::*;
 
     fn described(fields: Value) -> Vec<PropertyDef> {
-        definitions(serde_json::from_value(fields).unwrap())
+        definitions(serde_json::from_value(json!({ "fields": fields })).unwrap())
     }
 
     fn one(field: Value) -> PropertyDef {

@@ -4,19 +4,20 @@
 //! Salesforce's to enforce.
 
 use infill_crm::Refusal;
-use infill_model::Value;
 use infill_model::nearest::did_you_mean;
 use infill_model::property::{PropertyDef, PropertyKind};
+use infill_model::{Properties, Value};
 
 use crate::catalog::{is_reference, is_whole_number, longest_text};
 use crate::id::Id;
 use crate::normalize::{self, SEPARATOR, sent_text};
+use crate::record_type;
 
-/// Checks a value against a property.
+/// Checks a value against a property; `known` is what is known of the record, nothing where the value is for any.
 ///
 /// # Errors
 /// What Salesforce would refuse, with the way out.
-pub fn check(property: &PropertyDef, value: &Value) -> Result<(), Refusal> {
+pub fn check(property: &PropertyDef, value: &Value, known: &[&Properties]) -> Result<(), Refusal> {
     let refusal = |(code, why): (&str, String)| Refusal {
         code: code.to_owned(),
         message: format!("property \"{}\": {why}", property.name),
@@ -29,14 +30,14 @@ pub fn check(property: &PropertyDef, value: &Value) -> Result<(), Refusal> {
     if normalize::normalize(property, value).is_null() {
         return Ok(());
     }
-    match fault(property, &sent_text(value)) {
+    match fault(property, &sent_text(value), known) {
         Some(fault) => Err(refusal(fault)),
         None => Ok(()),
     }
 }
 
 /// What is wrong with a text as a value of a property: a code and the reason.
-fn fault(property: &PropertyDef, text: &str) -> Option<(&'static str, String)> {
+fn fault(property: &PropertyDef, text: &str, known: &[&Properties]) -> Option<(&'static str, String)> {
     let unless = |holds: bool, code, why: &dyn Fn() -> String| (!holds).then(|| (code, why()));
     match property.kind {
         PropertyKind::Text | PropertyKind::Html | PropertyKind::Phone => too_long(property, text),
@@ -63,13 +64,12 @@ fn fault(property: &PropertyDef, text: &str) -> Option<(&'static str, String)> {
         PropertyKind::DateTime => unless(normalize::moment(text).is_some(), "not_a_date", &|| {
             format!("\"{text}\" is no moment; write it as 2026-11-20T10:30:00Z")
         }),
-        PropertyKind::Enumeration => unknown_option(property, text.trim()).map(|why| ("invalid_option", why)),
+        PropertyKind::Enumeration => refused_option(property, text.trim(), known),
         PropertyKind::MultiEnumeration => text
             .split(SEPARATOR)
             .map(str::trim)
             .filter(|choice| !choice.is_empty())
-            .find_map(|choice| unknown_option(property, choice))
-            .map(|why| ("invalid_option", why)),
+            .find_map(|choice| refused_option(property, choice, known)),
         PropertyKind::Other => {
             unless(!is_reference(property) || Id::parse(text.trim()).is_some(), "not_a_record_id", &|| {
                 format!("\"{text}\" is no record id; write its 15 or 18 characters")
@@ -84,6 +84,17 @@ fn too_long(property: &PropertyDef, text: &str) -> Option<(&'static str, String)
     let why =
         || format!("{length} characters are more than the {most} that the field holds; nothing is cut off");
     (length > most).then(|| ("text_too_long", why()))
+}
+
+fn refused_option(
+    property: &PropertyDef,
+    choice: &str,
+    known: &[&Properties],
+) -> Option<(&'static str, String)> {
+    let of_another_type = || record_type::hindrance(property, choice, known);
+    unknown_option(property, choice)
+        .map(|why| ("invalid_option", why))
+        .or_else(|| Some(("option_of_another_record_type", of_another_type()?)))
 }
 
 /// Why a value is not among the options of a property, or `None` when it is or any is allowed.
@@ -132,6 +143,7 @@ mod tests {
             read_only: None,
             options: vec![option("Hot", "Heiß"), option("Cold", "Kalt")],
             external_options: false,
+            options_by: None,
         }
     }
 
@@ -164,7 +176,7 @@ mod tests {
             (Kind::Other, "reference(User)", json!("Ann"), Some("not_a_record_id")),
             (Kind::Other, "time", json!("12:00"), None),
         ] {
-            let refused = check(&property(kind, vendor_type), &value).err();
+            let refused = check(&property(kind, vendor_type), &value, &[]).err();
             assert_eq!(refused.map(|of| of.code).as_deref(), expected, "{vendor_type} {value}");
         }
     }
@@ -172,13 +184,13 @@ mod tests {
     #[test]
     fn a_refusal_says_what_to_write() {
         let picklist = property(PropertyKind::Enumeration, "picklist");
-        let said = |value: &str| check(&picklist, &json!(value)).unwrap_err().message;
+        let said = |value: &str| check(&picklist, &json!(value), &[]).unwrap_err().message;
         assert!(said("Heiß").ends_with("write the value \"Hot\""), "{}", said("Heiß"));
         assert!(said("Cald").ends_with("did you mean \"Cold\"?"), "{}", said("Cald"));
         let any = PropertyDef { external_options: true, ..picklist };
-        assert_eq!(check(&any, &json!("Warm")), Ok(()));
+        assert_eq!(check(&any, &json!("Warm"), &[]), Ok(()));
         let read_only = PropertyDef { read_only: Some("Salesforce numbers it".to_owned()), ..any };
-        let refusal = check(&read_only, &json!(null)).unwrap_err();
+        let refusal = check(&read_only, &json!(null), &[]).unwrap_err();
         assert_eq!(refusal.code, "property_not_writable");
         assert!(refusal.message.ends_with("Salesforce numbers it"), "{}", refusal.message);
     }

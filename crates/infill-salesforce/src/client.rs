@@ -5,7 +5,7 @@ mod find;
 mod perform;
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,7 +38,7 @@ const VENDOR: &str = "Salesforce";
 /// Objects whose list views are listed; of any other, a plan names the view.
 const LISTED: [&str; 5] = ["Account", "Case", "Contact", "Lead", "Opportunity"];
 
-/// Look-ups of missing records in flight at a time.
+/// Look-ups, of missing records and of record types, in flight at a time.
 const LOOK_UPS_AT_ONCE: usize = 2;
 
 /// What can be set about a Salesforce connection besides its login.
@@ -216,8 +216,8 @@ impl Crm for Salesforce {
     }
 
     fn limits(&self, n_records: Option<u64>) -> Limits {
-        // The limits, the organization, the catalog; a list view found by its label, its query and its count.
-        const LOOKS: u32 = 6;
+        // The limits, the organization, the catalog, what checks go by; a list view found by its label, its query and its count.
+        const LOOKS: u32 = 7;
         if self.run_goes_by_jobs(n_records) {
             return Limits {
                 id_page: PAGE,
@@ -247,6 +247,25 @@ impl Crm for Salesforce {
     async fn catalog(&self, object: &ObjectType) -> Result<Catalog, Error> {
         let properties = self.properties(api_name(object)?).await?;
         Ok(Catalog { object: object.clone(), properties })
+    }
+
+    async fn complete(
+        &self,
+        object: &ObjectType,
+        properties: Vec<PropertyDef>,
+    ) -> Result<Vec<PropertyDef>, Error> {
+        self.by_record_type(api_name(object)?, properties).await
+    }
+
+    async fn deciding(
+        &self,
+        object: &ObjectType,
+        properties: &[PropertyName],
+    ) -> Result<Vec<PropertyName>, Error> {
+        let catalog = self.catalog(object).await?;
+        let divided = properties.iter().filter_map(|name| catalog.get(name)?.options_by.as_ref());
+        let deciding: BTreeSet<&PropertyName> = divided.map(|by| &by.property).collect();
+        Ok(deciding.into_iter().cloned().collect())
     }
 
     /// The list views of the usual objects: Salesforce lists them per object only.
@@ -399,8 +418,8 @@ impl Crm for Salesforce {
         normalize::normalize(property, value)
     }
 
-    fn check(&self, property: &PropertyDef, value: &Value) -> Result<(), Refusal> {
-        check::check(property, value)
+    fn check(&self, property: &PropertyDef, value: &Value, known: &[&Properties]) -> Result<(), Refusal> {
+        check::check(property, value, known)
     }
 
     fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String> {

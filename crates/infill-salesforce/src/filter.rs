@@ -280,6 +280,7 @@ mod tests {
                 read_only: None,
                 options: vec![option("lead"), option("customer")],
                 external_options: false,
+                options_by: None,
             })
             .collect()
     }

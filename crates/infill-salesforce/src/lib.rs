@@ -17,6 +17,7 @@ pub mod normalize;
 pub mod oauth;
 pub mod object;
 pub mod parent;
+pub mod record_type;
 pub mod request;
 pub mod response;
 pub mod slice;

@@ -203,6 +203,13 @@ pub fn describe(version: ApiVersion, object: &str) -> Request {
     get("describe", format!("/services/data/{version}/sobjects/{object}/describe"))
 }
 
+/// The picklist values that records of a type take.
+#[must_use]
+pub fn picklists(version: ApiVersion, object: &str, record_type: Id) -> Request {
+    let path = format!("/services/data/{version}/ui-api/object-info/{object}/picklist-values/{record_type}");
+    get("picklists", path)
+}
+
 /// The names of all objects.
 #[must_use]
 pub fn objects(version: ApiVersion) -> Request {

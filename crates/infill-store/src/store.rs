@@ -4,6 +4,7 @@
 //! same arguments and then changes nothing the second time, but for [`Store::audit`].
 
 mod letter;
+mod listing;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::error::Error;
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 pub use letter::{Letter, LetterFilter, LetterStatus, NewLetter};
+pub use listing::{Chunk, Listing, ListingStep};
 
 /// Everything durable.
 #[async_trait]
@@ -391,50 +393,6 @@ pub struct RunFilter {
     pub plan_name: Option<String>,
     /// At most this many; 0 for no limit.
     pub limit: u32,
-}
-
-/// How far the listing of ids is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
-    /// Where the connector goes on; `None` at the start and at the end.
-    pub cursor: Option<String>,
-    /// Every page is stored.
-    pub done: bool,
-    /// Ids frozen so far, the tail included.
-    pub ids: u64,
-    /// Chunks cut so far.
-    pub chunks: u32,
-    /// Ids that do not fill a chunk yet.
-    pub tail: Vec<RecordId>,
-    /// The last id frozen: listings ascend, so an id that does not come after it is a duplicate.
-    #[serde(default)]
-    pub last: Option<RecordId>,
-    /// Ids that an earlier run of the plan has seen, and that are left out.
-    #[serde(default)]
-    pub left_out: u64,
-    /// Rows that batches are cut to, once that is decided: whoever cuts, cuts alike.
-    #[serde(default)]
-    pub write_batch: Option<u32>,
-}
-
-/// One step of the listing.
-#[derive(Clone, Debug)]
-pub struct ListingStep {
-    /// Where the listing must stand for the step to apply: (ids, chunks).
-    pub from: (u64, u32),
-    /// Where it stands after.
-    pub to: Listing,
-    /// Chunks to append, the first numbered `from.1`.
-    pub chunks: Vec<Vec<RecordId>>,
-}
-
-/// A chunk of frozen ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// The ids.
-    pub records: Vec<RecordId>,
-    /// Its rows are stored.
-    pub read: bool,
 }
 
 /// A batch to store.

@@ -5,7 +5,7 @@
 
 use infill_model::error::{Class, Fault};
 use infill_model::row::Cause;
-use infill_model::{CompiledRun, RunState};
+use infill_model::{CompiledRun, RunState, Timestamp};
 use infill_rules::forecast::{Known, forecast};
 use infill_store::store::Run;
 
@@ -29,22 +29,12 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
     context.connections.tell_time_zone(&plan.connection, &account.time_zone).await;
     let catalog = crm.catalog(&plan.source.object).await?;
     let supply = supply(run).unwrap_or_default();
-    let unfit = |faults: &[Fault]| {
-        let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Failure::Stop(Cause {
-            class: Class::Configuration,
-            code: "plan_does_not_fit".into(),
-            message: all.join("; "),
-            property: None,
-            correlation_id: None,
-            at: Some(context.clock.now()),
-        })
-    };
-    let targets = targets(plan, &supply.inputs, &catalog, crm.as_ref()).map_err(|faults| unfit(&faults))?;
-    let actions = actions(plan, crm.as_ref()).await.map_err(|error| match error {
+    let unfit = |error| match error {
         preflight::Error::Crm(error) => Failure::Crm(error),
-        preflight::Error::Faults(faults) => unfit(&faults),
-    })?;
+        preflight::Error::Faults(faults) => does_not_fit(&faults, context.clock.now()),
+    };
+    let targets = targets(plan, &supply.inputs, &catalog, crm.as_ref()).await.map_err(unfit)?;
+    let actions = actions(plan, crm.as_ref()).await.map_err(unfit)?;
     let limits = crm.limits(Some(run.progress.rows));
     let forecast = forecast(&Known {
         rows: run.progress.rows.saturating_sub(run.progress.same),
@@ -74,4 +64,16 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
     let next = if plan.canary == 0 { RunState::Running } else { RunState::Canary };
     context.store.move_run(run.id, &[RunState::ConfigureChain], next, None, context.clock.now()).await?;
     Ok(Verdict::Complete)
+}
+
+fn does_not_fit(faults: &[Fault], now: Timestamp) -> Failure {
+    let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Failure::Stop(Cause {
+        class: Class::Configuration,
+        code: "plan_does_not_fit".into(),
+        message: all.join("; "),
+        property: None,
+        correlation_id: None,
+        at: Some(now),
+    })
 }

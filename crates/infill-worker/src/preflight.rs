@@ -47,7 +47,7 @@ pub async fn preflight(crm: &dyn Crm, plan: &Plan, given: Option<ResolvedSlice>)
     let account = crm.account().await?;
     let catalog = crm.catalog(&plan.source.object).await?;
     let supplied = given.as_ref().and_then(Supply::of).unwrap_or_default().inputs;
-    let targets = targets(plan, &supplied, &catalog, crm).map_err(Error::Faults)?;
+    let targets = targets(plan, &supplied, &catalog, crm).await?;
     actions(plan, crm).await?;
     let slice = match (given, plan.source.selection()) {
         (Some(slice), _) => slice,
@@ -90,13 +90,14 @@ pub async fn actions(plan: &Plan, crm: &dyn Crm) -> Result<BTreeMap<ActionId, St
 /// properties.
 ///
 /// # Errors
-/// Unknown inputs and targets with the nearest names, targets that cannot be written, literals that are not allowed.
-pub fn targets(
+/// [`Error::Faults`] with unknown inputs and targets and the nearest names, targets that cannot be written, literals that are not
+/// allowed.
+pub async fn targets(
     plan: &Plan,
     supplied: &[PropertyName],
     catalog: &Catalog,
     crm: &dyn Crm,
-) -> Result<Vec<TargetProperty>, Vec<Fault>> {
+) -> Result<Vec<TargetProperty>, Error> {
     let mut faults: Vec<Fault> = plan
         .inputs
         .iter()
@@ -104,23 +105,27 @@ pub fn targets(
         .filter(|(_, name)| !supplied.contains(name) && catalog.get(name).is_none())
         .map(|(i, name)| unknown(format!("inputs[{i}]"), name, catalog))
         .collect();
-    let mut targets = Vec::with_capacity(plan.writeback.properties.len());
-    for (i, write) in plan.writeback.properties.iter().enumerate() {
+    let writes = &plan.writeback.properties;
+    let known: Vec<PropertyDef> =
+        writes.iter().filter_map(|write| catalog.get(&write.name)).cloned().collect();
+    let mut known = crm.complete(&catalog.object, known).await?.into_iter();
+    let mut targets = Vec::with_capacity(writes.len());
+    for (i, write) in writes.iter().enumerate() {
         let path = plan.writeback.path_of(i);
-        let Some(property) = catalog.get(&write.name) else {
+        let Some(property) = catalog.get(&write.name).and_then(|_| known.next()) else {
             faults.push(unknown(format!("{path}.name"), &write.name, catalog));
             continue;
         };
-        faults.extend(target_fault(&path, property, &write.value, crm));
+        faults.extend(target_fault(&path, &property, &write.value, crm));
         targets.push(TargetProperty {
-            property: property.clone(),
+            property,
             value: write.value.clone(),
             when: write.when,
             ignore_empty: write.ignore_empty,
             if_changed: write.if_changed.unwrap_or(plan.writeback.if_changed),
         });
     }
-    if faults.is_empty() { Ok(targets) } else { Err(faults) }
+    if faults.is_empty() { Ok(targets) } else { Err(Error::Faults(faults)) }
 }
 
 /// Prepares one action; its faults come under its path.
@@ -148,7 +153,7 @@ fn target_fault(path: &str, property: &PropertyDef, value: &str, crm: &dyn Crm) 
         return Some(Fault::new(FaultCode::PropertyNotWritable, format!("{path}.name"), message));
     }
     let is_literal = !value.contains("{{") && !value.contains("{%");
-    if is_literal && let Err(refusal) = crm.check(property, &Value::String(value.to_owned())) {
+    if is_literal && let Err(refusal) = crm.check(property, &Value::String(value.to_owned()), &[]) {
         return Some(Fault::new(FaultCode::InvalidOption, format!("{path}.value"), refusal.message));
     }
     None

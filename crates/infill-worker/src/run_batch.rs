@@ -393,7 +393,7 @@ pub(crate) async fn evaluate(
                 let wanted = intend(&compiled.targets, &produced, &row.before, &normalize);
                 let refusal = compiled.targets.iter().find_map(|target| {
                     let value = wanted.get(&target.property.name)?;
-                    crm.check(&target.property, value).err()
+                    crm.check(&target.property, value, &[&wanted, &row.before]).err()
                 });
                 result.wanted = wanted;
                 if let Some(refusal) = refusal {

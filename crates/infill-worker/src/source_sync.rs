@@ -42,15 +42,21 @@ pub fn cut(run: &Run, listing: &Listing, crm: &dyn Crm) -> Cut {
     Cut { canary: size(run.plan.canary).min(most), write_batch: size(write_batch) }
 }
 
-/// The listing of a run, with the size of its batches decided before its first page.
-fn listing(run: &Run, slice: &ResolvedSlice, crm: &dyn Crm) -> Listing {
+/// The listing of a run, with the size of its batches and what is read besides decided before its first page.
+async fn listing(run: &Run, slice: &ResolvedSlice, crm: &dyn Crm) -> Result<Listing, infill_crm::Error> {
     let listing = run.listing.clone();
     if listing != Listing::default() {
-        return listing;
+        return Ok(listing);
     }
     let most = most(run);
     let n_records = slice.size.map(|size| most.map_or(size, |most| size.min(most))).or(most);
-    Listing { write_batch: Some(crm.limits(n_records).write_batch), ..listing }
+    let targets: Vec<PropertyName> = targets(run).cloned().collect();
+    let besides = match run.plan.source.undoes {
+        None => crm.deciding(&run.plan.source.object, &targets).await?,
+        // What is put back was there before, and is not checked.
+        Some(_) => Vec::new(),
+    };
+    Ok(Listing { write_batch: Some(crm.limits(n_records).write_batch), besides, ..listing })
 }
 
 /// At most this many rows: by the run's cap and by the plan's sample.
@@ -79,7 +85,7 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
         Ok(slice) => slice,
         Err(verdict) => return Ok(verdict),
     };
-    let mut listing = listing(run, &slice, crm.as_ref());
+    let mut listing = listing(run, &slice, crm.as_ref()).await?;
     let mut held = Held::default();
     // Where the CRM tells the size, whoever started the run knows already what a cap cuts off; but not how many are new.
     let is_size_told = slice.size.is_some() && run.plan.source.only != Some(Only::New);
@@ -112,8 +118,10 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
             // One whose values did not all come along is claimed and read.
             if let Some((as_of, found)) = held.take_chunk(records) {
                 let record = |(id, properties)| Record { id, properties, changed: None };
-                let rows =
-                    found.into_iter().map(|found| row(run, record(found), Properties::new())).collect();
+                let rows = found
+                    .into_iter()
+                    .map(|found| row(run, &listing, record(found), Properties::new()))
+                    .collect();
                 store_rows(context, run, ChunkNo(no), cut, rows, as_of).await?;
             }
         }
@@ -146,7 +154,7 @@ async fn next_page(
         let Page { records, next, .. } = supplied::page(context, run, cursor.as_ref()).await?;
         return Ok(Fresh { records, values: None, next, after: None, last: None });
     }
-    let page = crm.list(slice, &pull(run), cursor.as_ref()).await?;
+    let page = crm.list(slice, &pull(run, listing), cursor.as_ref()).await?;
     let n_page = page.records.len();
     let fresh = drop_repeated(listing.last.clone(), page);
     let n_repeated = n_page.saturating_sub(fresh.records.len());
@@ -166,12 +174,13 @@ async fn leave_out_seen(context: &Context, run: &Run, page: &mut Fresh) -> Resul
 
 /// What a listing is asked for. The values of a sample are read once it is drawn; how many records hold the new ones, nobody
 /// knows beforehand.
-fn pull(run: &Run) -> Pull {
+fn pull(run: &Run, listing: &Listing) -> Pull {
     let source = &run.plan.source;
     match source.sample {
-        None => {
-            Pull { properties: properties(run), most: run.cap.filter(|_| source.only != Some(Only::New)) }
-        }
+        None => Pull {
+            properties: properties(run, listing),
+            most: run.cap.filter(|_| source.only != Some(Only::New)),
+        },
         Some(_) => Pull::default(),
     }
 }
@@ -301,7 +310,8 @@ fn take_page(listing: &Listing, page: Fresh, cap: Option<u64>, cut: Cut) -> List
     let n_chunks = listing.chunks.saturating_add(chunks.len().try_into().unwrap_or(u32::MAX));
     let cursor = if done { None } else { next.map(|cursor| cursor.0) };
     let Listing { left_out, write_batch, .. } = *listing;
-    let to = Listing { cursor, done, ids, chunks: n_chunks, tail, last, left_out, write_batch };
+    let besides = listing.besides.clone();
+    let to = Listing { cursor, done, ids, chunks: n_chunks, tail, last, left_out, write_batch, besides };
     ListingStep { from: (listing.ids, listing.chunks), to, chunks }
 }
 
@@ -310,6 +320,7 @@ fn take_page(listing: &Listing, page: Fresh, cap: Option<u64>, cut: Cut) -> List
 fn draw_page(listing: &Listing, page: Fresh, seed: &str, size: usize, cut: Cut) -> ListingStep {
     let Fresh { records, next, last, .. } = page;
     let Listing { left_out, write_batch, .. } = *listing;
+    let besides = listing.besides.clone();
     let seen = listing.ids.saturating_add(records.len().try_into().unwrap_or(u64::MAX));
     let from = (listing.ids, listing.chunks);
     let drawn = sample::draw(seed, size, listing.tail.clone(), records);
@@ -321,6 +332,7 @@ fn draw_page(listing: &Listing, page: Fresh, seed: &str, size: usize, cut: Cut) 
             last,
             left_out,
             write_batch,
+            besides,
             ..Listing::default()
         };
         return ListingStep { from, to, chunks: Vec::new() };
@@ -328,7 +340,17 @@ fn draw_page(listing: &Listing, page: Fresh, seed: &str, size: usize, cut: Cut) 
     let ids = drawn.len().try_into().unwrap_or(u64::MAX);
     let (chunks, tail) = cut.chunks(drawn, 0, true);
     let n_chunks = chunks.len().try_into().unwrap_or(u32::MAX);
-    let to = Listing { cursor: None, done: true, ids, chunks: n_chunks, tail, last, left_out, write_batch };
+    let to = Listing {
+        cursor: None,
+        done: true,
+        ids,
+        chunks: n_chunks,
+        tail,
+        last,
+        left_out,
+        write_batch,
+        besides,
+    };
     ListingStep { from, to, chunks }
 }
 
@@ -354,7 +376,7 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
     let mut supplied = supplied::for_records(context, run, &chunk.records).await?;
     let is_sound = |id: &RecordId| supplied.get(id).is_none_or(|line| line.fault.is_none());
     let sound: Vec<RecordId> = chunk.records.iter().filter(|id| is_sound(id)).cloned().collect();
-    let properties = properties(run);
+    let properties = properties(run, &run.listing);
     let pulled_at = context.clock.now();
     let object = &run.plan.source.object;
     let size = usize::try_from(crm.limits(None).read_batch.max(1)).unwrap_or(usize::MAX);
@@ -375,7 +397,9 @@ pub async fn read_chunk(context: &Context, run: &Run, no: ChunkNo) -> Result<Ver
                 return Row { refused: Some(fault), ..empty_row(id) };
             }
             match records.remove(&id) {
-                Some(record) => row(run, record, line.map(|line| line.inputs).unwrap_or_default()),
+                Some(record) => {
+                    row(run, &run.listing, record, line.map(|line| line.inputs).unwrap_or_default())
+                }
                 None => {
                     let gone = gone.remove(&id).unwrap_or(Gone { survivor: None });
                     Row { gone: Some(gone), ..empty_row(id) }
@@ -406,12 +430,15 @@ async fn store_rows(
     Ok(())
 }
 
-/// Exactly what is needed: the targets, and the inputs that no file has.
-fn properties(run: &Run) -> Vec<PropertyName> {
+fn targets(run: &Run) -> impl Iterator<Item = &PropertyName> {
+    run.plan.writeback.properties.iter().map(|write| &write.name)
+}
+
+/// Exactly what is needed: the targets, the inputs that no file has, and what checks go by.
+fn properties(run: &Run, listing: &Listing) -> Vec<PropertyName> {
     let Supply { inputs: supplied, .. } = supplied::supply(run).unwrap_or_default();
     let inputs = run.plan.inputs.iter().filter(|name| !supplied.contains(name));
-    let targets = run.plan.writeback.properties.iter().map(|write| &write.name);
-    let all: BTreeSet<&PropertyName> = inputs.chain(targets).collect();
+    let all: BTreeSet<&PropertyName> = inputs.chain(targets(run)).chain(&listing.besides).collect();
     all.into_iter().cloned().collect()
 }
 
@@ -421,14 +448,11 @@ fn empty_row(record: RecordId) -> Row {
     Row { record, inputs, before, gone: None, refused: None, same_as: None }
 }
 
-fn row(run: &Run, record: Record, mut supplied: Properties) -> Row {
+fn row(run: &Run, listing: &Listing, record: Record, mut supplied: Properties) -> Row {
     let Record { id, mut properties, changed: _ } = record;
-    let before: Properties = run
-        .plan
-        .writeback
-        .properties
-        .iter()
-        .map(|write| (write.name.clone(), properties.get(&write.name).cloned().unwrap_or_default()))
+    let before: Properties = targets(run)
+        .chain(&listing.besides)
+        .map(|name| (name.clone(), properties.get(name).cloned().unwrap_or_default()))
         .collect();
     let inputs = run
         .plan

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use infill_model::RunState;
+use infill_model::{Outcome, RunState};
 use infill_sim::salesforce::{
-    self, Config, Control, Edition, Limits, Operation, SIM_CLIENT_ID, SIM_CLIENT_SECRET, SIM_REFRESH_TOKEN,
-    SIM_SESSION, Simulator, Source,
+    self, Config, Control, Edition, Limits, Operation, RecordTypeValues, SIM_CLIENT_ID, SIM_CLIENT_SECRET,
+    SIM_REFRESH_TOKEN, SIM_SESSION, Simulator, Source,
 };
 
 use super::cases::{every_case, every_case_of_merging};
@@ -235,5 +235,52 @@ canary: 0
         assert_eq!(written, contacts, "each once");
         assert!(control.fault_strikes().iter().all(|n_strikes| *n_strikes == 20));
         assert!(world.letters(&run).await.is_empty(), "a lock is no row's fault");
+    }
+
+    /// What a supplier cannot be is said before anything is sent to it; what nobody can be, before the run begins.
+    async fn values_that_a_record_type_does_not_have_are_refused_before_the_call(setting: Setting) {
+        let mut org = Control::with_records(8);
+        org.record_type_values = vec![
+            RecordTypeValues::new("Customer", "Segment__c", &["Enterprise", "Mid-Market"]),
+            RecordTypeValues::new("Supplier", "Segment__c", &["Mid-Market"]),
+        ];
+        let world = Setting::<Control>::of(setting.pair, org).start().await;
+        let control = &world.control;
+        let plan = |value: &str| {
+            format!(
+                r#"
+name: Segments
+connection: main
+source: {{ object: Account, view: AllAccounts }}
+inputs: [Site]
+writeback:
+  properties: [{{ name: Segment__c, value: "{value}" }}]
+canary: 0
+"#
+            )
+        };
+        let path = world.plan(&plan("Small"));
+        let refused = world.infill(&["run", path.to_str().expect("a path in UTF-8"), "--all"]).await;
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        let said = "no record type takes (\"Customer\", \"Supplier\")";
+        assert!(refused.err.contains(said), "{}", refused.err);
+
+        let types = control.record_ids("RecordType").expect("two types");
+        let records = control.records();
+        for (record, record_type) in records.iter().zip([&types[0], &types[1]]) {
+            control.type_in(record, "RecordTypeId", record_type);
+        }
+        for record in &records {
+            control.type_in(record, "Site", "Enterprise");
+        }
+        let ended = world.run(&plan("{{input.Site}}")).await;
+        assert_eq!(ended.ids(Outcome::Failed), [records[1].as_str()]);
+        assert_eq!(ended.count(Outcome::Verified), records.len() as u64 - 1);
+        let letters = world.letters(&ended.run).await;
+        let cause = &letters[0].letter.cause;
+        assert_eq!(cause.code, "option_of_another_record_type");
+        assert!(cause.message.contains("\"Supplier\" do not take \"Enterprise\"; they take \"Mid-Market\""), "{}", cause.message);
+        let strange = control.writes().iter().any(|write| write.record == records[1]);
+        assert!(!strange, "it was sent all the same");
     }
 }

@@ -84,6 +84,7 @@ mod tests {
             read_only: read_only.map(ToOwned::to_owned),
             options: (0..n_options).map(option).collect(),
             external_options: n_options == 0,
+            options_by: None,
         }
     }
 

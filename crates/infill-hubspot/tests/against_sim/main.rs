@@ -370,7 +370,7 @@ async fn the_primary_company_is_set_by_its_property() {
     let id = world.ids(1).remove(0);
     let catalog = world.hubspot.catalog(&contacts()).await.unwrap();
     let property = catalog.get(&"associatedcompanyid".into()).unwrap();
-    assert_eq!(world.hubspot.check(property, &json!(company)), Ok(()));
+    assert_eq!(world.hubspot.check(property, &json!(company), &[]), Ok(()));
     let answer = world.write(&[update(&id, "associatedcompanyid", &company)]).await.unwrap();
     assert_eq!(answer.confirmed, std::slice::from_ref(&id));
     let read = world.hubspot.read(&contacts(), &[id], &["associatedcompanyid".into()]).await.unwrap();

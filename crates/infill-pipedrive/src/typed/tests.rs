@@ -37,6 +37,7 @@ fn property(field_type: &str) -> PropertyDef {
         read_only: None,
         options: vec![option("3", "c"), option("1", "a"), option("21", "b,d"), option("open", "e")],
         external_options: false,
+        options_by: None,
     }
 }
 

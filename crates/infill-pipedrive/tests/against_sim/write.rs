@@ -40,7 +40,7 @@ async fn check_round_trip(world: &World, object: &str, name: &PropertyName, valu
     let answer = world.write(object, &ids, name, value).await.unwrap();
     assert_eq!(answer.confirmed, ids, "{object} {name} {value}: {answer:?}");
     let target = world.targets(object, &[name]).await.remove(0);
-    assert!(world.pipedrive.check(&target, value).is_ok());
+    assert!(world.pipedrive.check(&target, value, &[]).is_ok());
     let read_back = async || {
         let read = world.pipedrive.read(&object.into(), &ids, std::slice::from_ref(name)).await.unwrap();
         let held = read.records.first().and_then(|record| record.properties.get(name)).unwrap();

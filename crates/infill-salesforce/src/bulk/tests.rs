@@ -16,6 +16,7 @@ fn property(name: &str, kind: PropertyKind, vendor_type: &str) -> PropertyDef {
         read_only: None,
         options: Vec::new(),
         external_options: false,
+        options_by: None,
     }
 }
 

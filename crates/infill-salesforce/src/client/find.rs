@@ -1,14 +1,16 @@
 //! Finding things in an org: itself, its objects, and what a slice selects.
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use infill_crm::Error;
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
 use infill_model::slice::{Readiness, ResolvedSlice};
 use infill_model::{Class, ObjectType, Value};
 
-use super::{Salesforce, VENDOR};
-use crate::catalog::{self, Description, Field};
+use super::{LOOK_UPS_AT_ONCE, Salesforce, VENDOR};
+use crate::catalog::{self, Description};
 use crate::id::Id;
+use crate::record_type::{self, Picklists};
 use crate::response::{ListView, ListViewQuery, ListViews, Objects, Organization, QueryPage, UserInfo};
 use crate::statement::Statement;
 use crate::{request, slice};
@@ -47,14 +49,43 @@ impl Salesforce {
     }
 
     pub(super) async fn properties(&self, object: &str) -> Result<Vec<PropertyDef>, Error> {
-        Ok(catalog::definitions(self.fields(object).await?))
+        Ok(catalog::definitions(self.describe(object).await?))
     }
 
-    pub(super) async fn fields(&self, object: &str) -> Result<Vec<Field>, Error> {
-        match self.ask::<Description>(&request::describe(self.version, object)).await {
-            Ok(description) => Ok(description.fields),
+    pub(super) async fn describe(&self, object: &str) -> Result<Description, Error> {
+        match self.ask(&request::describe(self.version, object)).await {
             Err(error) if error.class == Class::Gone => Err(self.no_such_object(object).await),
-            Err(error) => Err(error),
+            description => description,
+        }
+    }
+
+    /// The same properties with the picklist values of each record type, where these divide any of them.
+    pub(super) async fn by_record_type(
+        &self,
+        object: &str,
+        mut properties: Vec<PropertyDef>,
+    ) -> Result<Vec<PropertyDef>, Error> {
+        let picklists: Vec<(Id, Option<Picklists>)> = stream::iter(record_type::unasked(&properties))
+            .map(|id| async move { Ok::<_, Error>((id, self.picklists(object, id).await?)) })
+            .buffered(LOOK_UPS_AT_ONCE)
+            .try_collect()
+            .await?;
+        for (id, picklists) in &picklists {
+            if let Some(picklists) = picklists {
+                record_type::note(&mut properties, *id, picklists);
+            }
+        }
+        Ok(properties)
+    }
+
+    /// What records of a type take; `None` where the user interface API does not serve the object or the type.
+    async fn picklists(&self, object: &str, record_type: Id) -> Result<Option<Picklists>, Error> {
+        match self.ask(&request::picklists(self.version, object, record_type)).await {
+            Err(error) if matches!(error.class, Class::Gone | Class::Configuration | Class::Rejected) => {
+                tracing::info!(error = %error, %record_type, "picklist values of a record type are left to Salesforce");
+                Ok(None)
+            }
+            picklists => picklists.map(Some),
         }
     }
 

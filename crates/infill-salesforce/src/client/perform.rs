@@ -61,11 +61,11 @@ impl Salesforce {
         let wrong_object =
             |error: Error| fault(FaultCode::InvalidValue, action::object_path(), error.message);
         let name = api_name(&object).map_err(wrong_object)?;
-        let fields = match self.fields(name).await {
+        let description = match self.describe(name).await {
             Err(error) if error.code == "unknown_object" => return Err(wrong_object(error)),
-            fields => fields?,
+            description => description?,
         };
-        let prepared = action::prepare(kind, plan, fields, self.replay_key_field.as_deref());
+        let prepared = action::prepare(kind, plan, description, self.replay_key_field.as_deref());
         let prepared = prepared.map_err(Unfit::Faults)?;
         serde_json::to_string(&prepared).map_err(|error| Unfit::Crm(unreadable(plan.kind, &error)))
     }

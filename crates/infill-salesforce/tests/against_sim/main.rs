@@ -15,12 +15,12 @@ use infill_crm::{Crm, Pull, conformance};
 use infill_model::plan::Combinator;
 use infill_model::row::Gone;
 use infill_model::slice::{Readiness, Selection};
-use infill_model::{Class, PropertyName, RecordId};
+use infill_model::{Class, Properties, PropertyName, RecordId};
 use infill_salesforce::Config;
 use infill_sim::salesforce::{self as sim, Operation};
 use serde_json::json;
 
-use crate::world::{World, accounts, condition, query, sorted, view};
+use crate::world::{World, accounts, condition, query, sorted, update, view};
 
 #[tokio::test]
 async fn the_account_tells_the_org_its_zone_and_its_day() {
@@ -215,6 +215,57 @@ async fn the_catalog_keeps_the_laws_of_every_connector() {
     let error = world.salesforce.catalog(&"accounts".into()).await.unwrap_err();
     assert_eq!(error.class, Class::Configuration);
     assert!(error.message.contains("did you mean \"Account\""), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_record_type_has_of_a_restricted_picklist_is_known_before_the_write() {
+    let world = World::bundled().await;
+    let names = |names: &[&str]| names.iter().map(|name| PropertyName::from(*name)).collect::<Vec<_>>();
+    for (object, targets, deciding) in [
+        ("Account", &["Segment__c", "Topics__c", "Greeting__c"][..], &["RecordTypeId"][..]),
+        ("Account", &["Industry", "Greeting__c", "Nothing__c"], &[]),
+        ("Contact", &["LeadSource"], &[]),
+    ] {
+        let asked = world.salesforce.deciding(&object.into(), &names(targets)).await.unwrap();
+        assert_eq!(asked, names(deciding), "{object} {targets:?}");
+    }
+    let completed = async |names: &[&str]| {
+        let targets = world.targets(names).await;
+        world.salesforce.complete(&accounts(), targets).await
+    };
+    let asked_types = || world.sim.control().report().calls(Operation::PicklistValues).received;
+    completed(&["Industry", "Greeting__c"]).await.unwrap();
+    assert_eq!(asked_types(), 0, "nothing depends on a type");
+    let segment = completed(&["Segment__c"]).await.unwrap().remove(0);
+    assert_eq!(asked_types(), 2, "a call for each type");
+
+    let types = world.sim.control().record_ids("RecordType").unwrap();
+    let ids = world.ids(3);
+    for (id, record_type, choice, is_taken) in [
+        (&ids[0], &types[0], "Enterprise", true),
+        (&ids[1], &types[1], "Enterprise", false),
+        (&ids[2], &types[1], "Small", true),
+    ] {
+        world.sim.control().edit("Account", id.as_str(), "RecordTypeId", record_type).unwrap();
+        let read =
+            world.salesforce.read(&accounts(), std::slice::from_ref(id), &names(&["RecordTypeId"])).await;
+        let known = &read.unwrap().records[0].properties;
+        let checked = world.salesforce.check(&segment, &json!(choice), &[known]);
+        assert_eq!(checked.is_ok(), is_taken, "{choice}: {checked:?}");
+        let answer = world.write(&[update(id, &[("Segment__c", json!(choice))])]).await.unwrap();
+        assert_eq!(answer.refused.is_empty(), is_taken, "Salesforce says the same of {choice}");
+    }
+
+    world.faults("error,code=INSUFFICIENT_ACCESS,message=not yours,op=picklist-values,count=2");
+    let unknown = completed(&["Segment__c"]).await.unwrap().remove(0);
+    let supplier = Properties::from_iter([("RecordTypeId".into(), json!(types[1]))]);
+    assert_eq!(
+        world.salesforce.check(&unknown, &json!("Enterprise"), &[&supplier]),
+        Ok(()),
+        "left to Salesforce"
+    );
+    world.faults("503,op=picklist-values,count=1");
+    assert_eq!(completed(&["Segment__c"]).await.unwrap_err().class, Class::Transient);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::catalog::{Field, FieldId, Kind};
 use super::record::Record;
+use super::record_type;
 use super::store::{Found, Store, Table};
 use super::value::{RowError, Stored};
 use super::write::{Change, Save};
@@ -98,6 +99,7 @@ pub(crate) fn check_rules(
         candidate.set(*field, value.clone());
     }
     let mut errors = save.org.rules.object_to(store, table, &candidate, save.allows_duplicates, save.now_ms);
+    errors.extend(check_record_type(save, store, table, &candidate, changes));
     let refers_to = |name: &str, prefix: &str| {
         table.named(&candidate, name).is_some_and(|target| target.render(Kind::Id).starts_with(prefix))
     };
@@ -106,4 +108,33 @@ pub(crate) fn check_rules(
         errors.push(RowError::new("FIELD_INTEGRITY_EXCEPTION", message).on("WhatId"));
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Says which given values of restricted picklists the record's type does not have.
+fn check_record_type(
+    save: &Save<'_>,
+    store: &Store,
+    table: &Table,
+    candidate: &Record,
+    changes: &[Change],
+) -> Vec<RowError> {
+    let id = table.named(candidate, "RecordTypeId").map(|id| id.render(Kind::Id));
+    let Some(record_type) = id.and_then(|id| record_type::name_of(store, table.object.name, &id)) else {
+        return Vec::new();
+    };
+    let given = &save.org.config.record_type_values;
+    let restricted = changes.iter().filter_map(|(id, value)| {
+        let field = table.catalog.get(*id).filter(|field| field.restricted)?;
+        Some((field, value.as_ref()?.render(field.kind)))
+    });
+    restricted
+        .filter_map(|(field, text)| {
+            let mut choices = text.split(';').map(str::trim);
+            let takes =
+                |value: &str| record_type::takes(given, table.object.name, &record_type, field, value);
+            let unknown = choices.find(|value| !takes(value))?;
+            let message = format!("{}: bad value for restricted picklist field: {unknown}", field.label);
+            Some(RowError::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).on(&field.name))
+        })
+        .collect()
 }

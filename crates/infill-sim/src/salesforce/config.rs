@@ -55,6 +55,8 @@ pub struct Config {
     pub app: App,
     /// What the org does to records by itself. Default: nothing.
     pub automation: Automation,
+    /// Which values of picklists some record types have. Default: of `Segment__c`, suppliers have no `Enterprise`.
+    pub record_type_values: Vec<RecordTypeValues>,
     /// Objects that the connected user does not see.
     pub hidden_objects: Vec<String>,
     /// Fields, as (object, field), that the connected user does not see.
@@ -87,6 +89,11 @@ impl Default for Config {
             sessions: vec![SIM_SESSION.to_owned()],
             app: App::default(),
             automation: Automation::default(),
+            record_type_values: vec![RecordTypeValues::new(
+                "Supplier",
+                "Segment__c",
+                &["Mid-Market", "Small"],
+            )],
             hidden_objects: Vec::new(),
             hidden_fields: Vec::new(),
             read_only_fields: Vec::new(),
@@ -209,6 +216,28 @@ pub struct Automation {
     pub duplicate_rules: Vec<DuplicateRule>,
     /// Assignment rules, as (object, owner's id): they run on Account, Case and Lead unless a header says no.
     pub assignment_rules: Vec<(String, String)>,
+}
+
+/// The values of a picklist that records of one type have. Of a picklist that none is named for, they have every active one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordTypeValues {
+    /// The object.
+    pub object: String,
+    /// `DeveloperName` of the record type.
+    pub record_type: String,
+    /// The picklist.
+    pub field: String,
+    /// The values.
+    pub values: Vec<String>,
+}
+
+impl RecordTypeValues {
+    /// Those of accounts.
+    #[must_use]
+    pub fn new(record_type: &str, field: &str, values: &[&str]) -> Self {
+        let (object, record_type, field) = ("Account".to_owned(), record_type.to_owned(), field.to_owned());
+        Self { object, record_type, field, values: values.iter().map(|value| (*value).to_owned()).collect() }
+    }
 }
 
 /// Refuses a record that would come to look wrong.

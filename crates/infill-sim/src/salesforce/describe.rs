@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Refusal};
 use super::catalog::{Field, Kind, Object, PicklistValue};
 use super::org::Ask;
+use super::record_type;
 use super::store::{Store, Table};
 
 /// `GET /sobjects`
@@ -42,9 +43,15 @@ pub(crate) fn describe(ask: &Ask<'_>) -> Result<Answer, Refusal> {
 pub(crate) fn picklist_values(ask: &Ask<'_>) -> Result<Answer, Refusal> {
     let store = ask.org.store();
     let table = ask.table(&store)?;
+    let object = table.object.name;
+    let record_type = record_type::name_of(&store, object, &ask.call.key).ok_or_else(Refusal::not_found)?;
+    let given = &ask.org.config.record_type_values;
     let mut fields = Map::new();
     for (_, field) in table.catalog.iter().filter(|(_, field)| !field.values.is_empty()) {
-        let values = field.values.iter().filter(|value| value.is_active).map(|value| {
+        let is_taken = |value: &&PicklistValue| {
+            value.is_active && record_type::takes(given, object, &record_type, field, &value.value)
+        };
+        let values = field.values.iter().filter(is_taken).map(|value| {
             json!({"label": value.value, "value": value.value, "validFor": value.valid_for, "attributes": null})
         });
         let default = field.values.iter().find(|value| value.is_default).map(|value| value.value.clone());
@@ -166,15 +173,10 @@ fn record_types(store: &Store, table: &Table) -> Value {
                "available": true, "defaultRecordTypeMapping": is_master, "master": is_master, "urls": {}})
     };
     let mut infos = Vec::new();
-    if let Some(types) = store.table("RecordType") {
-        let text = |record: &super::record::Record, name: &str| {
-            types.named(record, name).map(|value| value.render(Kind::Text)).unwrap_or_default()
-        };
-        let of_object =
-            types.records().iter().filter(|record| text(record, "SobjectType") == table.object.name);
-        infos.extend(of_object.map(|record| info(&types.id_of(record.number), &text(record, "Name"), false)));
-    }
-    infos.push(info("012000000000000AAA", "Master", true));
+    infos.extend(record_type::of_object(store, table.object.name).map(|(types, record)| {
+        info(&types.id_of(record.number), &record_type::text(types, record, "Name"), false)
+    }));
+    infos.push(info(record_type::MASTER, "Master", true));
     Value::Array(infos)
 }
 

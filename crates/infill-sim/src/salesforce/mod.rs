@@ -10,7 +10,7 @@
 //!
 //! Accounts from the source; contacts, opportunities and leads with them; three users, two record types of Account, and the Organization.
 //! `CIK__c` is an external id that is not unique (companies with two classes of shares have one CIK), `External_Key__c` one
-//! that is. `Segment__c` is a restricted picklist, `Audit_Note__c` is read-only, `Revenue_per_Employee__c` is a formula.
+//! that is. `Segment__c` is a restricted picklist whose `Enterprise` suppliers do not take (no account has a record type at first), `Audit_Note__c` is read-only, `Revenue_per_Employee__c` is a formula.
 //! Every fifth opportunity has products.
 //!
 //! | list view | object | selects |
@@ -56,6 +56,7 @@ mod org;
 mod query;
 mod record;
 mod record_call;
+mod record_type;
 mod report;
 mod route;
 mod seed;
@@ -74,8 +75,8 @@ use tokio::net::TcpListener;
 
 pub use self::config::{
     ApiVersion, App, Automation, Bulk, Config, DuplicateAction, DuplicateRule, JwtCheck, Pace,
-    SIM_ASSIGNEE_ID, SIM_CLIENT_ID, SIM_CLIENT_SECRET, SIM_REFRESH_TOKEN, SIM_SESSION, SIM_USER_ID,
-    SIM_USERNAME, Source, Switches, Trigger, TypeErrors, ValidationRule,
+    RecordTypeValues, SIM_ASSIGNEE_ID, SIM_CLIENT_ID, SIM_CLIENT_SECRET, SIM_REFRESH_TOKEN, SIM_SESSION,
+    SIM_USER_ID, SIM_USERNAME, Source, Switches, Trigger, TypeErrors, ValidationRule,
 };
 pub use self::control::Control;
 pub use self::fault::{Fault, FaultKind, Faults, Target};

@@ -44,6 +44,21 @@ async fn rows_are_answered_in_order_and_bad_ones_sink_alone() {
 }
 
 #[tokio::test]
+async fn a_restricted_picklist_takes_what_the_record_type_has() {
+    let world = World::small().await;
+    let (ids, types) = (world.ids("Account"), world.ids("RecordType"));
+    let reply = world
+        .update(&[
+            (&ids[0], json!({"RecordTypeId": types[0], "Segment__c": "Enterprise"})),
+            (&ids[1], json!({"RecordTypeId": types[1], "Segment__c": "Small"})),
+            (&ids[2], json!({"RecordTypeId": types[1], "Segment__c": "Enterprise"})),
+            (&ids[3], json!({"Segment__c": "Enterprise"})),
+        ])
+        .await;
+    assert_eq!(reply.codes(), ["", "", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", ""]);
+}
+
+#[tokio::test]
 async fn all_or_none_rolls_the_innocent_back() {
     let world = World::small().await;
     let ids = world.ids("Account");

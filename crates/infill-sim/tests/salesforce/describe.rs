@@ -93,6 +93,13 @@ async fn picklists_tell_active_values_and_what_controls_them() {
     let types = world.get("/ui-api/object-info/Account/picklist-values/012000000000000AAA").await.json();
     assert_eq!(types["picklistFieldValues"]["Segment__c"]["values"].as_array().unwrap().len(), 3);
     assert_eq!(types["picklistFieldValues"]["Sub_Segment__c"]["controllerValues"]["Mid-Market"], 1);
+    let supplier = body["recordTypeInfos"][1]["recordTypeId"].as_str().unwrap();
+    let types = world.get(&format!("/ui-api/object-info/Account/picklist-values/{supplier}")).await.json();
+    assert_eq!(types["picklistFieldValues"]["Segment__c"]["values"][0]["value"], "Mid-Market");
+    assert_eq!(
+        world.get("/ui-api/object-info/Account/picklist-values/012000000000001AAA").await.refusal().0,
+        404
+    );
     assert_eq!(world.get("/sobjects/Nothing/describe").await.refusal().0, 404);
     assert_eq!(world.get("/sobjects").await.json()["sobjects"].as_array().unwrap().len(), 8);
 }

@@ -18,6 +18,7 @@ fn first_step() -> ListingStep {
         tail: vec!["3".into()],
         last: Some("3".into()),
         write_batch: Some(200),
+        besides: vec!["kind".into()],
     };
     ListingStep { from: (0, 0), to, chunks: vec![vec!["1".into(), "2".into()]] }
 }

@@ -179,7 +179,7 @@ impl Crm for Crooked {
         value.clone()
     }
 
-    fn check(&self, _: &PropertyDef, _: &Value) -> Result<(), Refusal> {
+    fn check(&self, _: &PropertyDef, _: &Value, _: &[&Properties]) -> Result<(), Refusal> {
         Ok(())
     }
 
@@ -197,6 +197,7 @@ fn compiled(if_changed: IfChanged) -> CompiledRun {
         read_only: None,
         options: Vec::new(),
         external_options: false,
+        options_by: None,
     };
     CompiledRun {
         time_zone: "UTC".into(),
