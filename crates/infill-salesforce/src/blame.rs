@@ -47,9 +47,8 @@ pub fn settle(
         };
         match settled.saved(request, parts.swap_remove(place), now) {
             Ok(saved) => {
-                let limit = saved.iter().find_map(|saved| limit(request, &saved.errors, now));
-                if let Some(Err(error)) = limit.map(|limit| settled.hear(limit)) {
-                    settled.fail(error);
+                for saved in &saved {
+                    settled.heed(request, &saved.errors, now);
                 }
                 settled.take(rows, saved);
             }
@@ -84,10 +83,18 @@ impl Settled {
 
     /// Keeps what an answer said of the org's limits.
     fn hear(&mut self, classified: Classified) -> Result<(), Error> {
-        if classified.observation != Observation::default() {
-            self.observed.push((classified.reach, classified.observation));
+        let heard = (classified.reach, classified.observation);
+        if heard.1 != Observation::default() && !self.observed.contains(&heard) {
+            self.observed.push(heard);
         }
         classified.result
+    }
+
+    /// A row met a limit that is the org's, if that is what its complaints say: then so would every other.
+    pub fn heed(&mut self, request: &Request, complaints: &[Complaint], now: Timestamp) {
+        if let Some(Err(error)) = limit(request, complaints, now).map(|limit| self.hear(limit)) {
+            self.fail(error);
+        }
     }
 
     fn take(&mut self, rows: &[Row<'_>], saved: Vec<Saved>) {

@@ -134,6 +134,7 @@ impl Salesforce {
         rows: &[Row<'_>],
         kept: &Kept,
     ) -> Result<WriteAnswer, Error> {
+        let now = self.transport.now();
         let mut settled = Settled::default();
         let mut open: HashMap<Id, &Row<'_>> =
             rows.iter().filter(|row| bulk::is_carried(row)).map(|row| (row.id, row)).collect();
@@ -142,15 +143,19 @@ impl Salesforce {
                 if open.is_empty() {
                     break;
                 }
-                for (id, error) in self.results(job, which).await? {
+                let request = request::ingest_results(self.version, job, which);
+                for (id, error) in self.results(&request).await? {
                     let Some(row) = open.remove(&id) else { continue };
                     match which {
                         Results::Successful => settled.confirm(row),
                         Results::Failed | Results::Unprocessed => {
-                            settled.refuse(row, &[bulk::complaint(&error)]);
+                            let complaints = [bulk::complaint(&error)];
+                            settled.heed(&request, &complaints, now);
+                            settled.refuse(row, &complaints);
                         }
                     }
                 }
+                self.tell_quota(&request, &mut settled).await;
             }
         }
         if !open.is_empty() {
@@ -189,7 +194,8 @@ impl Salesforce {
             let reason = info.error_message.unwrap_or_default();
             is_invalid |= info.state == JobState::Failed && reason.starts_with(INVALID_BATCH);
             said.push(format!("job {job} ended as {} {reason}", info.state.as_str()).trim_end().to_owned());
-            let unprocessed = self.results(job, Results::Unprocessed).await?;
+            let request = request::ingest_results(self.version, job, Results::Unprocessed);
+            let unprocessed = self.results(&request).await?;
             n_unprocessed += unprocessed.iter().filter(|(id, _)| open.contains_key(id)).count();
         }
         let said = said.join("; ");
@@ -207,10 +213,9 @@ impl Salesforce {
 
     /// Results of a job: the ids of records, each with its error where there is one. Of a job that is not there any more there are
     /// none.
-    async fn results(&self, job: &str, which: Results) -> Result<Vec<(Id, String)>, Error> {
-        let request = request::ingest_results(self.version, job, which);
-        match self.call(&request).await {
-            Ok(answer) => bulk::told(&answer.body).map_err(|error| garbled(&request, &answer, &error)),
+    async fn results(&self, request: &Request) -> Result<Vec<(Id, String)>, Error> {
+        match self.call(request).await {
+            Ok(answer) => bulk::told(&answer.body).map_err(|error| garbled(request, &answer, &error)),
             Err(error) if error.class == Class::Gone => Ok(Vec::new()),
             Err(error) => Err(error),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use infill_crm::exchange::Request;
 use infill_crm::{Error, Refusal, Update, WriteAnswer};
 use infill_model::property::PropertyDef;
 use infill_model::{PropertyName, RecordId, Value};
@@ -23,9 +24,7 @@ impl Salesforce {
         let request = request::update(self.version, name, self.manners, &collections)?;
         let answer: CompositeAnswer = self.ask(&request).await?;
         let mut settled = blame::settle(&request, &collections, answer, self.transport.now());
-        for (reach, observation) in settled.observed.drain(..) {
-            self.transport.observe(request.meter, reach, observation).await;
-        }
+        self.tell_quota(&request, &mut settled).await;
         if let Some(fault) = settled.plan_fault() {
             return Err(fault);
         }
@@ -36,6 +35,13 @@ impl Salesforce {
             cut_short => {
                 Ok(WriteAnswer { cut_short: cut_short.filter(|_| n_answered < rows.len()), ..written })
             }
+        }
+    }
+
+    /// Tells the quota what rows met of the org's limits, in the answer to `request`.
+    pub(super) async fn tell_quota(&self, request: &Request, settled: &mut Settled) {
+        for (reach, observation) in settled.observed.drain(..) {
+            self.transport.observe(request.meter, reach, observation).await;
         }
     }
 

@@ -142,6 +142,29 @@ async fn rows_are_settled_by_their_codes_as_in_collections() {
 }
 
 #[tokio::test]
+async fn a_limit_that_rows_of_a_job_meet_cools_the_connection_down() {
+    for (message, day_spent, seconds) in [
+        ("TotalRequests Limit exceeded.", true, 900),
+        ("ConcurrentRequests (Concurrent API Requests) Limit exceeded.", false, 10),
+        ("ConcurrentPerOrgLongTxn Limit exceeded.", false, 30),
+    ] {
+        let world = by_jobs(40).await;
+        let ids = world.ids(40);
+        world.faults(&format!("row-error,code=REQUEST_LIMIT_EXCEEDED,message={message},count=15"));
+        let answer = write(&world, &greetings(&ids)).await;
+        assert_eq!((answer.confirmed.len(), answer.refused.len()), (25, 0), "{message}");
+        let error = answer.cut_short.unwrap();
+        assert_eq!((error.class, error.delivery), (Class::Throttled, Delivery::Refused), "{message}");
+        let wait = error.until.unwrap().as_second() - world.sim.control().now_ms() / 1_000;
+        assert!((seconds - 1..=seconds).contains(&wait), "{message}: {wait}");
+        let observed = world.quota.observed.lock().unwrap();
+        let heard = observed.iter().filter(|(_, seen)| seen.cool_down_until.is_some());
+        let heard: Vec<_> = heard.map(|(_, seen)| (seen.cool_down_until, seen.day_spent)).collect();
+        assert_eq!(heard, [(error.until, day_spent); 2], "once for each meter, {message}");
+    }
+}
+
+#[tokio::test]
 async fn a_job_that_fails_half_way_tells_which_rows_were_not_processed() {
     let world = by_jobs(900).await;
     let ids = world.ids(900);
