@@ -13,7 +13,7 @@ use crate::plans::{EVERYBODY, note};
 use crate::world::World;
 
 /// Every row of a run that ended early was either not begun, and nothing of it was sent, or it has an outcome.
-async fn check_no_limbo(world: &World, run: &Run) {
+pub(crate) async fn check_no_limbo(world: &World, run: &Run) {
     let written = world.control.writes_per_record("contacts").unwrap();
     for (row, result) in world.rows(run).await {
         let was_sent = written.contains_key(&row.record.as_str().parse().unwrap());

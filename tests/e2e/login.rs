@@ -116,6 +116,10 @@ async fn a_token_that_is_refused_on_the_way_pauses_and_the_test_of_the_connectio
     assert_eq!(printed.code, 3, "{}", printed.err);
     assert!(printed.err.contains("connection main is paused"), "{}", printed.err);
 
+    let listed = world.infill(&["connections", "list"]).await;
+    assert!(listed.out.contains("its login is refused: "), "{}\n{}", listed.out, listed.err);
+    let audit = world.infill(&["audit", "--by", "infill"]).await;
+    assert!(audit.out.contains("connection-paused"), "{}", audit.out);
     let paused = world.infill(&["lists", "main"]).await;
     assert_eq!(paused.code, 2, "{}", paused.err);
     assert!(paused.err.contains("`infill connections test main` resumes it"), "{}", paused.err);
@@ -126,6 +130,8 @@ async fn a_token_that_is_refused_on_the_way_pauses_and_the_test_of_the_connectio
     world.set_faults("");
     let tested = world.infill(&["connections", "test", "main"]).await;
     assert_eq!(tested.code, 0, "{}", tested.err);
+    let listed = world.infill(&["connections", "list"]).await;
+    assert!(!listed.out.contains("refused"), "{}", listed.out);
     let resumed = world.infill(&["run", "--resume", "latest"]).await;
     assert_eq!(resumed.code, 0, "{}", resumed.err);
     assert_eq!(world.latest().await.progress.counts.verified, 305);

@@ -25,6 +25,7 @@ mod lost_answers;
 mod messages;
 mod metrics;
 mod only;
+mod pauses;
 mod plans;
 mod quota;
 mod refusals;

@@ -1,6 +1,7 @@
 //! What can be typed: parsed here and nowhere else, resolved by nobody here.
 
 pub(crate) mod audit;
+pub(crate) mod pause;
 pub(crate) mod schedules;
 mod word;
 
@@ -132,6 +133,12 @@ pub(crate) enum Command {
     /// Stops a run after the batches now in flight; asking twice does no harm
     #[command(after_help = RUN_REF_HELP)]
     Cancel(Cancel),
+    /// Lets nothing new of a run be begun until `infill resume`, or of a connection with all its runs
+    #[command(after_help = "Examples:\n  infill pause latest\n  infill pause --connection main-hubspot")]
+    Pause(pause::Pausable),
+    /// Ends a pause of a run or a connection; `infill run --resume` goes on with a run whose process has ended
+    #[command(after_help = "Examples:\n  infill resume latest\n  infill resume --connection main-hubspot")]
+    Resume(pause::Pausable),
     /// Lists who did what, newest first: starts, stops, undos, retries, schedules
     #[command(after_help = "Examples:\n  infill audit --since 2d\n  infill audit --run latest --by ann@desk")]
     Audit(audit::Audit),

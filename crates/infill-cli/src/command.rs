@@ -10,6 +10,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod forget;
 pub(crate) mod lists;
+pub(crate) mod pause;
 pub(crate) mod planner;
 pub(crate) mod properties;
 pub(crate) mod rows;

@@ -14,6 +14,7 @@ use infill_crm::{CallObserver, Crm};
 use infill_model::{Actor, Class, Clock, ConnectionName, RunId, Timestamp};
 use infill_rules::quota::{Limits, Rate};
 use infill_server::{Health, Readiness};
+use infill_store::audit::{Act, NewAuditEntry};
 use infill_store::store::{Run, RunFilter};
 use infill_store::{Postgres, Sqlite, Store};
 use infill_telemetry::{Heartbeat, Metrics, chain};
@@ -86,6 +87,7 @@ impl Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
+            actor: actor.clone(),
             made: Mutex::default(),
         });
         Ok(Self { config, store, connections, clock, metrics, heartbeat: Heartbeat::new(), actor })
@@ -251,6 +253,7 @@ pub(crate) struct Connections {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    actor: Actor,
     made: Mutex<HashMap<ConnectionName, Made>>,
 }
 
@@ -269,12 +272,19 @@ impl Connections {
         Ok(self.made(name).await?.crm)
     }
 
-    /// Ends a pause of the connection.
+    /// Ends a pause that a refused login has made, and records who did.
     ///
     /// # Errors
     /// As [`Connections::connect`], or when the store fails.
     pub(crate) async fn resume(&self, name: &ConnectionName) -> anyhow::Result<()> {
-        Ok(self.made(name).await?.quota.resume().await?)
+        if self.made(name).await?.quota.resume().await? {
+            let entry = NewAuditEntry {
+                connection: Some(name.clone()),
+                ..NewAuditEntry::new(self.clock.now(), self.actor.clone(), Act::ConnectionResumed)
+            };
+            self.store.audit(&entry.with("its login is tried again")).await?;
+        }
+        Ok(())
     }
 
     /// What the connection may spend; nothing is limited for a connection that does not exist.

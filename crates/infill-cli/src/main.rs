@@ -75,6 +75,8 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
         | Command::Show(_)
         | Command::Rows(_)
         | Command::Cancel(_)
+        | Command::Pause(_)
+        | Command::Resume(_)
         | Command::Audit(_)
         | Command::Undo(_)
         | Command::DeadLetters(_)
@@ -104,6 +106,8 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Show(args) => command::show::show(&parts().await?, &args).await,
         Command::Rows(args) => command::rows::rows(&parts().await?, &args).await,
         Command::Cancel(args) => command::cancel::cancel(&parts().await?, &args).await,
+        Command::Pause(args) => command::pause::pause(&parts().await?, &args).await,
+        Command::Resume(args) => command::pause::resume(&parts().await?, &args).await,
         Command::Audit(args) => command::audit::audit(&parts().await?, &args).await,
         Command::Undo(args) => command::undo::undo(&parts().await?, &args).await,
         Command::DeadLetters(args) => command::dead_letters::dead_letters(&parts().await?, &args).await,

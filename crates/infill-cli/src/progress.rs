@@ -13,6 +13,7 @@ use infill_telemetry::chain;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::pause::told as told_pause;
 use crate::exit::Exit;
 
 /// Between two looks at the store.
@@ -88,6 +89,7 @@ struct View {
     state: Option<RunState>,
     told_warnings: usize,
     told_wait: Option<String>,
+    told_pause: Option<String>,
     told_lost: bool,
 }
 
@@ -105,6 +107,7 @@ impl View {
             state: None,
             told_warnings: 0,
             told_wait: None,
+            told_pause: None,
             told_lost: false,
         }
     }
@@ -140,6 +143,11 @@ impl View {
             self.say(&format!("  warning: {warning}"));
         }
         self.told_warnings = run.warnings.len();
+        let pause = told_pause(run);
+        if pause != self.told_pause {
+            self.say(&format!("  {}", pause.as_deref().unwrap_or("no longer paused")));
+            self.told_pause = pause;
+        }
         let wait =
             run.parked.as_ref().map(|parked| format!("  waiting until {}: {}", parked.until, parked.why));
         if wait != self.told_wait {

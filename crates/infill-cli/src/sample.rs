@@ -59,6 +59,8 @@ pub(crate) fn run(state: RunState) -> Run {
         state,
         cause: None,
         parked: None,
+        paused: None,
+        connection_paused: None,
         cap: None,
         in_flight: 8,
         slice: None,

@@ -8,6 +8,7 @@ use infill_model::{
     RunState, Stage, Timestamp,
 };
 use infill_store::audit::{Act, AuditEntry};
+use infill_store::pause::Paused;
 use infill_store::store::{Letter, LetterStatus, Parked, Progress, Run};
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ pub(crate) struct RunView<'a> {
     state: RunState,
     cause: Option<&'a Cause>,
     parked: Option<&'a Parked>,
+    paused: Option<&'a Paused>,
+    connection_paused: Option<&'a Paused>,
     cap: Option<u64>,
     slice: Option<&'a ResolvedSlice>,
     forecast: Option<Forecast>,
@@ -41,6 +44,8 @@ impl<'a> RunView<'a> {
             state: run.state,
             cause: run.cause.as_ref(),
             parked: run.parked.as_ref(),
+            paused: run.paused.as_ref(),
+            connection_paused: run.connection_paused.as_ref(),
             cap: run.cap,
             slice: run.slice.as_ref(),
             forecast: run.compiled.as_ref().map(|compiled| compiled.forecast),

@@ -5,6 +5,7 @@
 
 pub mod cancel;
 pub mod error;
+pub mod pause;
 pub mod reconcile;
 mod schedule;
 pub mod start;

@@ -21,8 +21,16 @@ pub enum Act {
     RunCancelled,
     /// A run met something that a person must see to.
     RunStopped,
+    /// Nothing new of a run is begun.
+    RunPaused,
+    /// A run that was paused goes on.
+    RunResumed,
     /// A run that takes this one back was recorded.
     RunUndone,
+    /// Nothing new is begun on a connection: by hand, or because its login is refused.
+    ConnectionPaused,
+    /// Runs of a connection that was paused go on.
+    ConnectionResumed,
     /// Rows with dead letters were opened again.
     LettersRetried,
     /// Dead letters were given up.
@@ -41,12 +49,16 @@ pub enum Act {
 
 impl Act {
     /// Every act.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::RunStarted,
         Self::RunTakenUp,
         Self::RunCancelled,
         Self::RunStopped,
+        Self::RunPaused,
+        Self::RunResumed,
         Self::RunUndone,
+        Self::ConnectionPaused,
+        Self::ConnectionResumed,
         Self::LettersRetried,
         Self::LettersDiscarded,
         Self::ScheduleAdded,
@@ -64,7 +76,11 @@ impl Act {
             Self::RunTakenUp => "run-taken-up",
             Self::RunCancelled => "run-cancelled",
             Self::RunStopped => "run-stopped",
+            Self::RunPaused => "run-paused",
+            Self::RunResumed => "run-resumed",
             Self::RunUndone => "run-undone",
+            Self::ConnectionPaused => "connection-paused",
+            Self::ConnectionResumed => "connection-resumed",
             Self::LettersRetried => "letters-retried",
             Self::LettersDiscarded => "letters-discarded",
             Self::ScheduleAdded => "schedule-added",

@@ -9,6 +9,7 @@ mod counters;
 mod effects;
 mod letters;
 mod opening;
+mod pauses;
 mod runs;
 mod schedules;
 mod seen;
@@ -204,6 +205,14 @@ on_both_engines! {
     effects:
         an_effect_is_known_from_its_beginning,
         of_many_who_begin_an_effect_one_is_the_first;
+    pauses:
+        a_pause_is_shown_with_who_and_when_and_is_made_once,
+        a_paused_run_gives_nothing_to_claim,
+        of_a_paused_run_only_batches_in_flight_are_found,
+        a_paused_connection_pauses_every_run_on_it,
+        a_run_goes_on_when_both_pauses_have_ended,
+        what_is_being_cancelled_or_has_ended_is_not_paused,
+        a_pause_and_its_end_clear_the_park;
     schedules:
         a_schedule_is_read_back_as_saved,
         a_start_records_its_run_and_what_it_tells,

@@ -11,6 +11,7 @@ mod conformance;
 pub mod error;
 mod migrations;
 mod page;
+pub mod pause;
 pub mod postgres;
 pub mod schedule;
 pub mod sqlite;

@@ -28,6 +28,7 @@ pub(crate) const SQLITE: &[Step] = steps!["sqlite":
     "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
     "V20261121230000__create_audit",
+    "V20261121230100__add_pauses",
     "V20261121235000__count_guarded",
 ];
 
@@ -45,6 +46,7 @@ pub(crate) const POSTGRES: &[Step] = steps!["postgres":
     "V20261121193000__create_effects",
     "V20261121200000__add_jobs",
     "V20261121230000__create_audit",
+    "V20261121230100__add_pauses",
     "V20261121235000__count_guarded",
 ];
 

@@ -10,6 +10,7 @@ mod effects;
 mod letters;
 mod logins;
 mod open;
+mod pauses;
 mod pool;
 mod quotas;
 mod runs;
@@ -32,6 +33,7 @@ use secrecy::SecretString;
 use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::commit::Commit;
 use crate::error::Error;
+use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
     Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
@@ -218,6 +220,18 @@ impl Store for Postgres {
 
     async fn break_leases(&self, run: RunId) -> Result<(), Error> {
         batches::break_leases(&self.ordered, run).await
+    }
+
+    async fn pause(&self, what: &Pausable, entry: &NewAuditEntry) -> Result<bool, Error> {
+        pauses::pause(&self.durable, what, entry).await
+    }
+
+    async fn resume(&self, what: &Pausable, entry: &NewAuditEntry) -> Result<bool, Error> {
+        pauses::resume(&self.durable, what, entry).await
+    }
+
+    async fn paused_connections(&self) -> Result<Vec<(ConnectionName, Paused)>, Error> {
+        pauses::connections(&self.ordered).await
     }
 
     async fn lease_batch(

@@ -9,6 +9,7 @@ mod effects;
 mod letters;
 mod logins;
 mod open;
+mod pauses;
 mod quotas;
 mod runs;
 mod schedules;
@@ -33,6 +34,7 @@ use secrecy::SecretString;
 
 use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::error::Error;
+use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
     Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
@@ -216,6 +218,18 @@ impl Store for Sqlite {
 
     async fn break_leases(&self, run: RunId) -> Result<(), Error> {
         batches::break_leases(&self.connections, run).await
+    }
+
+    async fn pause(&self, what: &Pausable, entry: &NewAuditEntry) -> Result<bool, Error> {
+        pauses::pause(&self.connections, what, entry).await
+    }
+
+    async fn resume(&self, what: &Pausable, entry: &NewAuditEntry) -> Result<bool, Error> {
+        pauses::resume(&self.connections, what, entry).await
+    }
+
+    async fn paused_connections(&self) -> Result<Vec<(ConnectionName, Paused)>, Error> {
+        pauses::connections(&self.connections).await
     }
 
     async fn lease_batch(

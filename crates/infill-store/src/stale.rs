@@ -11,6 +11,7 @@ use infill_model::{BatchNo, RunId, RunState, Timestamp};
 pub(crate) struct Standing {
     pub(crate) run: RunId,
     pub(crate) state: RunState,
+    pub(crate) is_paused: bool,
     /// The listing is complete.
     pub(crate) listed: bool,
     /// Chunks claimed and not read.
@@ -31,7 +32,8 @@ pub(crate) type Found = (Option<Timestamp>, RunId, Work);
 impl Standing {
     /// The run-level work to publish again, if nobody has touched it since `before`.
     pub(crate) fn stale_work(&self, before: Timestamp) -> Option<Found> {
-        let work = self.work()?;
+        // What was sent is followed to its end; nothing else of a paused run is begun.
+        let work = self.work().filter(|work| !self.is_paused || work.batch().is_some())?;
         let alive_at = match work {
             Work::SourceSync { .. } | Work::AwaitRows => self.touched_at,
             // The handler that saved last is the one that goes on; leave it as long as any other.
@@ -83,6 +85,7 @@ mod tests {
         Standing {
             run: RunId::new(at(1), [1; 10]),
             state,
+            is_paused: false,
             listed: true,
             chunks_in_flight: 0,
             batches: 4,
@@ -128,6 +131,17 @@ mod tests {
         let cancelling = Standing { batches_settled: 2, ..standing(RunState::Cancelling) };
         assert_eq!(work(&cancelling), Some(Work::Verify { batch: BatchNo(3) }));
         assert_eq!(work(&Standing { batches: 0, ..cancelling }), Some(Work::SourceSync { chunk: None }));
+    }
+
+    #[test]
+    fn of_a_paused_run_only_what_hangs_on_a_batch_is_found() {
+        for state in [RunState::SourceSync, RunState::AwaitRows, RunState::ConfigureChain, RunState::Canary] {
+            let run = standing(state);
+            assert!(work(&run).is_some(), "{state}");
+            assert_eq!(work(&Standing { is_paused: true, ..run }), None, "{state}");
+        }
+        let settled = Standing { is_paused: true, batches_settled: 4, ..standing(RunState::Running) };
+        assert_eq!(work(&settled), Some(Work::Verify { batch: BatchNo(3) }), "nothing is left to begin");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::error::Error;
+use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 pub use letter::{Letter, LetterFilter, LetterStatus, NewLetter};
 pub use listing::{Chunk, Listing, ListingStep};
@@ -121,7 +122,7 @@ pub trait Store: Send + Sync + Debug {
     /// Claims pending units so that at most `window` of the kind are in flight, lowest number first, and returns
     /// those newly claimed together with those the same claimant claimed before and that are still untouched since
     /// (so that a repeat after a crash publishes them again). Leasing or saving a batch touches it, storing a chunk
-    /// touches that. A run that is not there has nothing to claim, one that does not write has no batches to.
+    /// touches that. A run that is not there or [paused](Run::is_paused) has nothing to claim, one that does not write has no batches to.
     async fn claim(
         &self,
         run: RunId,
@@ -138,7 +139,8 @@ pub trait Store: Send + Sync + Debug {
     /// Besides claimed chunks and batches in flight this finds runs left between two steps: everything read, but the
     /// run not moved on (the listing's message); a canary not claimed (`configure-chain`'s); nothing in flight and
     /// nothing left to claim, or cancelling with nothing in flight (the last batch's verify message; the listing's when
-    /// there is no batch). A running run that has something left to claim is a starved one.
+    /// there is no batch). A running run that has something left to claim is a starved one. Of a [paused](Run::is_paused) run
+    /// only what hangs on a batch is found: what was sent is followed to its end, and what was not is set aside.
     async fn stale_work(
         &self,
         only: Option<RunId>,
@@ -152,13 +154,25 @@ pub trait Store: Send + Sync + Debug {
         }
         Ok(())
     }
-    /// Runs that were recorded and not published yet.
+    /// Runs that were recorded and not published yet, and are not paused.
     async fn new_runs(&self, limit: u32) -> Result<Vec<RunId>, Error>;
     /// Runs in [`RunState::Running`] that have pending batches and room in their window, and those in
-    /// [`RunState::Canary`] whose canary nobody claimed.
+    /// [`RunState::Canary`] whose canary nobody claimed; none that is paused.
     async fn starved_runs(&self, limit: u32) -> Result<Vec<RunId>, Error>;
     /// Forgets every lease of a run: its holders are known to be dead.
     async fn break_leases(&self, run: RunId) -> Result<(), Error>;
+
+    // Pauses.
+
+    /// Lets nothing new of a run, or of a connection, be begun until the pause ends, and ends the parks of the runs concerned;
+    /// `entry` says who did so and when, and joins the audit in the same step. Says whether something changed: what is paused
+    /// already stays as it is, and a run that has ended or is being cancelled cannot be paused.
+    async fn pause(&self, what: &Pausable, entry: &NewAuditEntry) -> Result<bool, Error>;
+    /// Ends a pause, and the parks of the runs concerned; says whether there was one to end. A run of a paused connection goes on
+    /// only when both are.
+    async fn resume(&self, what: &Pausable, entry: &NewAuditEntry) -> Result<bool, Error>;
+    /// The connections that are paused, by name.
+    async fn paused_connections(&self) -> Result<Vec<(ConnectionName, Paused)>, Error>;
 
     // Batches.
 
@@ -355,6 +369,10 @@ pub struct Run {
     pub cause: Option<Cause>,
     /// That it waits, and until when.
     pub parked: Option<Parked>,
+    /// That somebody paused it.
+    pub paused: Option<Paused>,
+    /// That somebody paused its connection.
+    pub connection_paused: Option<Paused>,
     /// At most this many rows.
     pub cap: Option<u64>,
     /// Batches in flight at once.

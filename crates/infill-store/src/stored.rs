@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::page;
+use crate::pause::Paused;
 use crate::store::{
     Batch, BatchState, Begun, EffectKey, Letter, LetterStatus, Listing, NewBatch, NewLetter, Parked,
     Progress, Run,
@@ -205,6 +206,8 @@ pub(crate) struct StoredRun {
     pub(crate) created_at: Timestamp,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) listing: Option<String>,
+    pub(crate) paused: Option<Paused>,
+    pub(crate) connection_paused: Option<Paused>,
     pub(crate) progress: Progress,
 }
 
@@ -232,6 +235,8 @@ impl StoredRun {
             state: run_state(id, &self.state)?,
             cause: self.cause.map(|text| decode("the cause", id, &text)).transpose()?,
             parked,
+            paused: self.paused,
+            connection_paused: self.connection_paused,
             cap: self.cap.map(unsigned),
             in_flight: small(self.in_flight),
             slice: self.slice.map(|text| decode("the slice", id, &text)).transpose()?,

@@ -232,6 +232,10 @@ async fn handle(context: &Context, message: &StageMessage, redelivered: bool) ->
         {
             Ok(Verdict::Complete)
         }
+        // The end of the pause has it published again.
+        Work::SourceSync { .. } | Work::AwaitRows | Work::ConfigureChain if run.is_paused() => {
+            Ok(Verdict::Drop)
+        }
         Work::SourceSync { chunk: None } => Box::pin(source_sync::list(context, &run, redelivered)).await,
         Work::SourceSync { chunk: Some(chunk) } => source_sync::read_chunk(context, &run, chunk).await,
         Work::AwaitRows => await_rows::await_rows(context, &run, message.attempt).await,
@@ -253,12 +257,20 @@ async fn carry_out(
 ) -> Result<Handled, Failure> {
     if let Some(batch) = message.work.batch()
         && let Some(why) = verdict.unfinished()
-        && let Some(run) = context.store.run(run.id).await?
-        && run.state == RunState::Cancelling
-        && !(matches!(verdict, Verdict::Retry { .. }) && context.store.job(run.id, batch).await?.is_some())
+        && let Some(now) = context.store.run(run.id).await?
     {
-        wind_up(context, &run, batch, message.work.stage(), &why).await?;
-        return go_on(context, message, run.id).await.map(|()| Handled::Cancelled);
+        if now.state == RunState::Cancelling
+            && !(matches!(verdict, Verdict::Retry { .. })
+                && context.store.job(run.id, batch).await?.is_some())
+        {
+            wind_up(context, &now, batch, message.work.stage(), &why).await?;
+            return go_on(context, message, run.id).await.map(|()| Handled::Cancelled);
+        }
+        let is_later = matches!(verdict, Verdict::Wait { .. } | Verdict::Retry { .. });
+        if is_later && message.work.stage() == Stage::Run && now.is_paused() && !run.is_paused() {
+            // It was paused meanwhile: what would wait for its time is set aside now.
+            return postpone(context, message, context.clock.now()).await;
+        }
     }
     match verdict {
         Verdict::Drop => Ok(if run.state.is_final() { Handled::Cancelled } else { Handled::Completed }),

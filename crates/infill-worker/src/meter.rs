@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use infill_crm::Error;
 use infill_crm::meter::{Meter, Observation, Quota};
 use infill_model::error::Class;
-use infill_model::{Clock, ConnectionName, Timestamp};
+use infill_model::{Actor, Clock, ConnectionName, Timestamp};
 use infill_rules::quota::Meter as Counted;
 use infill_rules::quota::{Grant, Limits, State};
 use infill_store::Store;
+use infill_store::audit::{Act, NewAuditEntry};
 use infill_telemetry::Metrics;
 use tokio::time::Instant;
 
@@ -97,17 +98,16 @@ impl StoreQuota {
             serde_json::to_value(&state).ok()
         });
         let stored = self.store.update_quota(&self.connection, decision).await;
-        stored.map_err(|source| {
-            let why = infill_telemetry::chain(&source).to_string();
-            Error::new(
-                Class::Transient,
-                "quota_unreachable",
-                format!("ask the quota of {}: {why}", self.connection),
-            )
-        })?;
+        stored.map_err(|source| self.unreachable(&source))?;
         answer_rx.await.map_err(|_| {
             Error::new(Class::Transient, "quota_unreachable", "the store did not take the quota's decision")
         })
+    }
+
+    fn unreachable(&self, source: &infill_store::Error) -> Error {
+        let why = infill_telemetry::chain(source).to_string();
+        let message = format!("ask the quota of {}: {why}", self.connection);
+        Error::new(Class::Transient, "quota_unreachable", message)
     }
 
     fn is_known_free(&self) -> bool {
@@ -119,14 +119,19 @@ impl StoreQuota {
         *self.found_free.lock().unwrap_or_else(PoisonError::into_inner) = free.then(Instant::now);
     }
 
-    /// Ends a pause, after a person mended the login.
+    /// Ends a pause, after a person mended the login; says whether there was one.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn resume(&self) -> Result<(), Error> {
-        self.change(|state, _| state.resume()).await?;
+    pub async fn resume(&self) -> Result<bool, Error> {
+        let was_paused = |state: &mut State, _| {
+            let was_paused = state.paused().is_some();
+            state.resume();
+            was_paused
+        };
+        let (was_paused, _) = self.change(was_paused).await?;
         self.metrics.connection_paused(&self.connection, false);
-        Ok(())
+        Ok(was_paused)
     }
 
     /// Reserves a moment and waits for it. `false` when the process was held up and the moment is past: the call would arrive
@@ -255,8 +260,20 @@ impl Quota for StoreQuota {
     async fn pause(&self, why: &str) -> Result<(), Error> {
         let why = why.to_owned();
         self.remember(false);
-        self.change(move |state, _| state.pause(&why)).await?;
+        let entry = NewAuditEntry {
+            connection: Some(self.connection.clone()),
+            ..NewAuditEntry::new(self.clock.now(), Actor::program(), Act::ConnectionPaused).with(&*why)
+        };
+        let pause = move |state: &mut State, _| {
+            let is_first = state.paused().is_none();
+            state.pause(&why);
+            is_first
+        };
+        let (is_first, _) = self.change(pause).await?;
         self.metrics.connection_paused(&self.connection, true);
+        if is_first {
+            self.store.audit(&entry).await.map_err(|source| self.unreachable(&source))?;
+        }
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ use crate::meter::take_calls;
 use crate::perform::Walk;
 use crate::seen::{learnt, leave};
 use crate::undo;
+use crate::unfinished::set_aside;
 use crate::verdict::{Failure, Verdict};
 use crate::write::{Writing, settle_gone};
 
@@ -83,6 +84,10 @@ pub async fn run_batch(
     if let Some(verdict) = done_before {
         let_go(context, run, &batch, &lease).await?;
         return Ok(verdict);
+    }
+    // What the CRM is at work on goes on.
+    if run.is_paused() && batch.job.is_none() {
+        return set_aside(context, run, &lease, batch).await;
     }
     if !coming.takes_over()
         && let Some(job) = batch.job.clone()

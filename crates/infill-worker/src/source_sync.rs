@@ -135,6 +135,9 @@ pub async fn list(context: &Context, run: &Run, redelivered: bool) -> Result<Ver
             return Ok(Verdict::Complete);
         }
         if cut_chunks && let Some(now) = context.store.run(run.id).await? {
+            if now.is_paused() {
+                return Ok(Verdict::Drop);
+            }
             crate::advance::move_on(context, now, &claimant(listing.chunks)).await?;
         }
     }

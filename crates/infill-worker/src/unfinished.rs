@@ -1,7 +1,9 @@
-//! Batches that do not finish in the ordinary way: out of attempts, or of a run that is being cancelled. No row is left
-//! in limbo: each ends in an outcome, or was certainly not begun.
+//! Batches that do not finish in the ordinary way: out of attempts, or of a run that is paused or being cancelled.
+//!
+//! No row is left in limbo: each ends in an outcome, was confirmed, or was certainly not begun.
 
 use infill_model::error::Class;
+use infill_model::message::Work;
 use infill_model::row::{Cause, RowState};
 use infill_model::run::CANCELLED_BY_HAND;
 use infill_model::{BatchNo, Outcome, RecordId, RowResult, Stage};
@@ -13,7 +15,7 @@ use crate::letter::{announce, fail, new_letters, newly_settled, outcomes};
 use crate::meter::take_calls;
 use crate::run_batch::{lease, let_go, state_of};
 use crate::seen::learnt;
-use crate::verdict::Failure;
+use crate::verdict::{Failure, Verdict};
 use crate::write::{Looked, positions, read_targets, settle_gone};
 
 /// Fails what is unsettled, each row with a dead letter; but what the run stage has confirmed was written, and is still to be read back.
@@ -89,6 +91,35 @@ pub async fn wind_up(
     let is_left = batch.results.iter().any(|result| result.outcome().is_none());
     let state = if is_left { BatchState::Pending } else { BatchState::Settled };
     save(context, run, &lease, stage, &batch, &before, state).await
+}
+
+/// Leaves a batch of a paused run for later, with nothing more of it sent. Rows that may have been sent are looked at first. A batch of
+/// which nothing is written waits for its turn again; one that is written in part stays in flight until the pause ends.
+///
+/// # Errors
+/// As the CRM and the store.
+pub(crate) async fn set_aside(
+    context: &Context,
+    run: &Run,
+    lease: &Lease,
+    mut batch: Batch,
+) -> Result<Verdict, Failure> {
+    batch.results.resize_with(batch.rows.len(), RowResult::default);
+    let before = outcomes(&batch.results);
+    if let Err(failure) = look_at_open_rows(context, run, &mut batch).await {
+        let_go(context, run, &batch, lease).await?;
+        return Err(failure);
+    }
+    let is_in_part = batch.results.iter().any(|result| result.state == RowState::Confirmed);
+    let mut state = state_of(&batch.results);
+    if state == BatchState::Queued && !is_in_part {
+        state = BatchState::Pending;
+    }
+    save(context, run, lease, Stage::Run, &batch, &before, state).await?;
+    Ok(match state {
+        BatchState::Ran => Verdict::Then(Work::Verify { batch: batch.no }),
+        BatchState::Pending | BatchState::Queued | BatchState::Settled => Verdict::Complete,
+    })
 }
 
 /// Reads the rows that may have been sent: those that hold our value are verified, the others have not begun. Those of a job

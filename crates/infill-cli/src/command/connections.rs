@@ -1,17 +1,22 @@
 //! `infill connections`: what is configured, and which account answers.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
 
 use anyhow::Context;
 use infill_crm::Account;
 use infill_model::{Actor, ConnectionName};
-use infill_rules::quota::Rate;
+use infill_rules::quota::{Rate, State};
+use infill_store::Store;
+use infill_store::pause::Paused;
+use infill_telemetry::chain;
 use serde::Serialize;
 
 use crate::args::{self, Format};
+use crate::command::pause::since;
 use crate::compose::Parts;
-use crate::config::{Config, Connection, Login};
+use crate::config::{Config, Connection, Engine, Login};
 use crate::exit::Exit;
 use crate::render::{self, shown};
 
@@ -22,7 +27,7 @@ pub(crate) async fn connections(
     args: &args::Connections,
 ) -> anyhow::Result<Exit> {
     match args {
-        args::Connections::List { format } => list(config, *format),
+        args::Connections::List { format } => list(config, &Pauses::look(config, actor).await, *format),
         args::Connections::Test { name, format } => {
             // Before the store is opened: a wrong name should not make one.
             config.connection(name)?;
@@ -48,6 +53,10 @@ struct ConnectionView<'a> {
     per_day: Option<u64>,
     unit: &'static str,
     day_reserve_percent: u8,
+    /// That somebody paused it.
+    paused: Option<&'a Paused>,
+    /// Why its login is refused, which pauses it as well.
+    login_refused: Option<&'a str>,
 }
 
 /// So many calls in a window.
@@ -64,7 +73,7 @@ impl fmt::Display for Burst {
 }
 
 impl<'a> ConnectionView<'a> {
-    fn of(name: &'a ConnectionName, connection: &'a Connection) -> Self {
+    fn of(name: &'a ConnectionName, connection: &'a Connection, pauses: &'a Pauses) -> Self {
         let burst = |rate: Rate| Burst { calls: rate.calls, seconds: rate.per_ms / 1_000 };
         Self {
             name,
@@ -78,7 +87,48 @@ impl<'a> ConnectionView<'a> {
             per_day: connection.limits.daily,
             unit: connection.vendor.unit(),
             day_reserve_percent: connection.limits.reserve_percent,
+            paused: pauses.by_hand.get(name),
+            login_refused: pauses.of_login.get(name).map(String::as_str),
         }
+    }
+}
+
+/// What keeps connections from being worked on, as the store has it.
+#[derive(Debug, Default)]
+struct Pauses {
+    by_hand: HashMap<ConnectionName, Paused>,
+    of_login: HashMap<ConnectionName, String>,
+}
+
+impl Pauses {
+    /// A store that is not there, or out of reach, hinders nobody from seeing what is configured.
+    async fn look(config: &Config, actor: &Actor) -> Self {
+        if matches!(&config.engine, Engine::Embedded { path } if !path.exists()) {
+            return Self::default();
+        }
+        let looked = async {
+            let parts = Parts::open(config.clone(), actor.clone()).await?;
+            Self::in_store(parts.store.as_ref(), config.connections.keys()).await
+        };
+        looked.await.unwrap_or_else(|error: anyhow::Error| {
+            eprintln!("which of them are paused is not known: {}", chain(error.as_ref()));
+            Self::default()
+        })
+    }
+
+    async fn in_store(
+        store: &dyn Store,
+        names: impl Iterator<Item = &ConnectionName>,
+    ) -> anyhow::Result<Self> {
+        let by_hand = store.paused_connections().await?.into_iter().collect();
+        let mut of_login = HashMap::new();
+        for name in names {
+            let quota = store.quota(name).await?.and_then(|json| serde_json::from_value(json).ok());
+            if let Some(why) = quota.as_ref().and_then(State::paused) {
+                of_login.insert(name.clone(), why.to_owned());
+            }
+        }
+        Ok(Self { by_hand, of_login })
     }
 }
 
@@ -92,9 +142,12 @@ fn missing(login: &Login) -> Option<String> {
     secrets.into_iter().find_map(|secret| secret.get().err()).map(|missing| missing.to_string())
 }
 
-fn list(config: &Config, format: Format) -> anyhow::Result<Exit> {
-    let views: Vec<ConnectionView<'_>> =
-        config.connections.iter().map(|(name, connection)| ConnectionView::of(name, connection)).collect();
+fn list(config: &Config, pauses: &Pauses, format: Format) -> anyhow::Result<Exit> {
+    let views: Vec<ConnectionView<'_>> = config
+        .connections
+        .iter()
+        .map(|(name, connection)| ConnectionView::of(name, connection, pauses))
+        .collect();
     let mut out = io::stdout().lock();
     match format {
         Format::Json => render::write_json(&mut out, &views)?,
@@ -103,7 +156,7 @@ fn list(config: &Config, format: Format) -> anyhow::Result<Exit> {
             writeln!(out, "{said}").context("print the connections")?;
         }
         Format::Table => {
-            let head = ["name", "crm", "api", "calls", "searches/s", "a day", "address", "login"];
+            let head = ["name", "crm", "api", "calls", "searches/s", "a day", "address", "login", "paused"];
             let mut table = vec![head.map(str::to_owned).to_vec()];
             table.extend(views.iter().map(line));
             render::write_table(&mut out, &table)?;
@@ -127,6 +180,11 @@ fn line(view: &ConnectionView<'_>) -> Vec<String> {
         view.per_day.map(|units| format!("{units} {}", view.unit)).unwrap_or_default(),
         view.base_url.to_owned(),
         login,
+        match (view.paused, view.login_refused) {
+            (Some(paused), _) => since(paused),
+            (None, Some(why)) => format!("its login is refused: {why}"),
+            (None, None) => String::new(),
+        },
     ]
 }
 
@@ -146,8 +204,9 @@ async fn test(parts: &Parts, name: &ConnectionName, format: Format) -> anyhow::R
     parts.connections.resume(name).await?;
     let account = crm.account().await?;
     let limits = crm.limits(None);
+    let pauses = Pauses::in_store(parts.store.as_ref(), std::iter::once(name)).await?;
     let reached = Reached {
-        connection: ConnectionView::of(name, connection),
+        connection: ConnectionView::of(name, connection, &pauses),
         account,
         write_batch: limits.write_batch,
         read_batch: limits.read_batch,
@@ -183,6 +242,10 @@ fn facts(reached: &Reached<'_>) -> Vec<(&'static str, String)> {
         |burst| format!("{} in any {} s, as configured", burst.calls, burst.seconds),
     );
     facts.push(("calls", burst));
+    if let Some(paused) = connection.paused {
+        let way_out = format!("`infill resume --connection {}` goes on", connection.name);
+        facts.push(("paused", format!("{}; {way_out}", since(paused))));
+    }
     facts.push(("batches", format!("{read_batch} records a read, {write_batch} a write")));
     facts
 }
@@ -193,6 +256,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Secret, Vendor};
+    use crate::sample;
 
     fn connection(token: Secret) -> Connection {
         Connection {
@@ -214,13 +278,31 @@ mod tests {
     fn a_listing_says_what_is_missing_and_never_what_is_secret() {
         let name = "main".into();
         let there = connection(Secret::Known("pat-secret".to_owned().into()));
-        let view = ConnectionView::of(&name, &there);
+        let pauses = Pauses::default();
+        let view = ConnectionView::of(&name, &there, &pauses);
         assert_eq!((view.missing.as_deref(), view.burst), (None, Some(Burst { calls: 190, seconds: 10 })));
         assert!(!serde_json::to_string(&view).unwrap().contains("pat-secret"));
 
         let gone = connection(Secret::Missing("environment variable T is not set".into()));
-        let line = line(&ConnectionView::of(&name, &gone));
-        assert_eq!(line.last().unwrap(), "token: environment variable T is not set");
+        let line = line(&ConnectionView::of(&name, &gone, &pauses));
+        assert_eq!(line[7], "token: environment variable T is not set");
         assert_eq!(line[4], "unlimited");
+    }
+
+    #[tokio::test]
+    async fn a_listing_says_what_keeps_a_connection_from_being_worked_on() {
+        let (store, _) = sample::store_with_rows().await;
+        let names: [ConnectionName; 2] = ["main".into(), "other".into()];
+        let mut refused = State::default();
+        refused.pause("token revoked");
+        let refused = serde_json::to_value(refused).unwrap();
+        store.update_quota(&names[1], Box::new(|_, _| Some(refused))).await.unwrap();
+        let by: Actor = "ann@desk".into();
+        infill_planner::pause::pause_connection(&*store, &names[0], &by, sample::now()).await.unwrap();
+        let pauses = Pauses::in_store(&*store, names.iter()).await.unwrap();
+        let there = connection(Secret::Known("pat-secret".to_owned().into()));
+        let paused = names.each_ref().map(|name| line(&ConnectionView::of(name, &there, &pauses))[8].clone());
+        assert!(paused[0].starts_with("since ") && paused[0].ends_with(" by ann@desk"), "{paused:?}");
+        assert_eq!(paused[1], "its login is refused: token revoked");
     }
 }

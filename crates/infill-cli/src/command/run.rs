@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args;
 use crate::command::crew::Crew;
+use crate::command::pause::told;
 use crate::compose::Parts;
 use crate::exit::{self, Exit, Faulty, Usage};
 use crate::progress::{Allowance, Followed, exit_of, follow};
@@ -103,18 +104,21 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
         parts.store.warn_run(id, note).await?;
     }
     eprintln!("run {id}");
-    if args.detach { Ok(leave(parts, id)) } else { work_and_follow(parts, id).await }
+    if args.detach { leave(parts, id).await } else { work_and_follow(parts, id).await }
 }
 
 /// Leaves a run to others, and says who works on it.
-pub(crate) fn leave(parts: &Parts, id: RunId) -> Exit {
+pub(crate) async fn leave(parts: &Parts, id: RunId) -> anyhow::Result<Exit> {
     let who = if parts.is_embedded() {
         "`infill worker`, or `infill run --resume`, works"
     } else {
         "the workers work"
     };
     eprintln!("  recorded; {who} on it; `infill show {id}` tells how far it is");
-    Exit::Well
+    if let Some(why) = parts.store.run(id).await?.as_ref().and_then(told) {
+        eprintln!("  it waits: {why}");
+    }
+    Ok(Exit::Well)
 }
 
 /// Records the run in the store.

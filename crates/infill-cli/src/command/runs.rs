@@ -39,7 +39,11 @@ fn line(run: &Run) -> Vec<String> {
     let counts = &run.progress.counts;
     let n_unwell =
         Outcome::ALL.into_iter().filter(|outcome| !outcome.is_well()).map(|outcome| counts.of(outcome)).sum();
-    let waits = if run.parked.is_some() { ", waits" } else { "" };
+    let waits = match (run.is_paused(), &run.parked) {
+        (true, _) => ", paused",
+        (false, Some(_)) => ", waits",
+        (false, None) => "",
+    };
     vec![
         run.id.to_string(),
         run.plan.name.clone(),

@@ -7,6 +7,7 @@ use infill_model::{Outcome, RunState};
 use infill_store::store::Run;
 
 use crate::args::{self, Format};
+use crate::command::pause::told;
 use crate::compose::Parts;
 use crate::exit::Exit;
 use crate::render::{self, shown};
@@ -54,6 +55,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     if let Some(cause) = &run.cause {
         facts.push(("why", format!("{} ({}, {})", cause.message, cause.class, cause.code)));
     }
+    facts.extend(told(run).map(|why| ("paused", why)));
     if let Some(parked) = &run.parked {
         facts.push(("waits", format!("until {}: {}", render::moment(parked.until), parked.why)));
     }
@@ -106,6 +108,12 @@ fn hints(run: &Run, is_embedded: bool) -> Vec<String> {
         | RunState::ConfigureChain
         | RunState::Canary
         | RunState::Running => {
+            if run.paused.is_some() {
+                hints.push(format!("infill resume {id}"));
+            }
+            if run.connection_paused.is_some() {
+                hints.push(format!("infill resume --connection {}", run.plan.connection));
+            }
             if is_embedded {
                 hints.push(format!("infill run --resume {id}   if no process works on it"));
             }
@@ -139,6 +147,7 @@ fn hints(run: &Run, is_embedded: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use infill_model::row::GuardCounts;
+    use infill_store::pause::Paused;
 
     use super::*;
     use crate::sample;
@@ -161,6 +170,19 @@ mod tests {
         assert!(said.contains(&format!("next        infill cancel {}", run.id)), "{said}");
         assert!(said.contains("--resume"), "{said}");
         assert!(!shown_of(&run, false).contains("--resume"), "others work on it");
+    }
+
+    #[test]
+    fn a_paused_run_says_who_paused_it_and_how_it_goes_on() {
+        let mut run = sample::run(RunState::Running);
+        run.paused = Some(Paused { at: sample::now(), by: "ann@desk".into() });
+        run.connection_paused = Some(Paused { at: sample::now(), by: "ben@desk".into() });
+        let said = shown_of(&run, false);
+        for part in ["paused      paused since ", "by ann@desk", "connection main is paused", "by ben@desk"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        assert!(said.contains(&format!("next        infill resume {}", run.id)), "{said}");
+        assert!(said.contains("next        infill resume --connection main"), "{said}");
     }
 
     #[test]

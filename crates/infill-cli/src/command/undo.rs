@@ -70,7 +70,7 @@ pub(crate) async fn undo(parts: &Parts, args: &args::Undo) -> anyhow::Result<Exi
     say_what_stays();
     let undo = record_at(parts, plan, None, Some(found.slice), stamp).await?;
     eprintln!("run {undo}");
-    if args.detach { Ok(leave(parts, undo)) } else { work_and_follow(parts, undo).await }
+    if args.detach { leave(parts, undo).await } else { work_and_follow(parts, undo).await }
 }
 
 fn say_what_stays() {

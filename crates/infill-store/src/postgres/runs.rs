@@ -9,6 +9,7 @@ use super::audit;
 use super::pool::{Parameter, Pool, Trouble};
 use crate::audit::NewAuditEntry;
 use crate::error::Error;
+use crate::pause::Paused;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
 use crate::stored::{
     Immutable, Recent, StoredRun, Tally, add_warning, encode, progress_columns, signed, wire,
@@ -49,13 +50,14 @@ pub(super) async fn insert(client: &impl GenericClient, run: &NewRun) -> Result<
     Ok(())
 }
 
-/// The columns of [`stored`]; `plan` and `compiled` come first.
+/// The columns of [`stored`], and where they are; `plan` and `compiled` come first.
 macro_rules! run_columns {
     () => {
         concat!(
             "id, state, cause, parked_until, parked_why, row_cap, in_flight, slice, warnings, created_at, \
-             ended_at, listing, ",
-            progress_columns!()
+             ended_at, listing, paused_at, paused_by, since, actor, ",
+            progress_columns!(),
+            " FROM runs JOIN run_progress ON run_id = id LEFT JOIN paused_connections ON name = connection"
         )
     };
 }
@@ -66,7 +68,7 @@ pub(super) async fn read(pool: &Pool, recent: &Recent, run: RunId) -> Result<Opt
     let sql = concat!(
         "SELECT CASE WHEN $2 THEN NULL ELSE plan END, CASE WHEN $3 THEN NULL ELSE compiled END, ",
         run_columns!(),
-        " FROM runs JOIN run_progress ON run_id = id WHERE id = $1"
+        " WHERE id = $1"
     );
     let operation = "read a run";
     let row = pool.query_opt(operation, sql, &[&run.as_uuid(), &has_plan, &has_compiled]).await?;
@@ -81,8 +83,7 @@ pub(super) async fn list(pool: &Pool, filter: &RunFilter) -> Result<Vec<Run>, Er
     let sql = concat!(
         "SELECT plan, compiled, ",
         run_columns!(),
-        " FROM runs JOIN run_progress ON run_id = id \
-         WHERE (NOT $1 OR ended_at IS NULL) AND ($2::text IS NULL OR plan_name = $2) \
+        " WHERE (NOT $1 OR ended_at IS NULL) AND ($2::text IS NULL OR plan_name = $2) \
          ORDER BY created_at DESC, id DESC LIMIT $3"
     );
     let operation = "list runs";
@@ -240,6 +241,8 @@ fn stored(row: &Row) -> Result<StoredRun, tokio_postgres::Error> {
         created_at: row.try_get(11)?,
         ended_at: row.try_get(12)?,
         listing: row.try_get(13)?,
-        progress: tally(row, 14)?.into(),
+        paused: Paused::read(row.try_get(14)?, row.try_get(15)?),
+        connection_paused: Paused::read(row.try_get(16)?, row.try_get(17)?),
+        progress: tally(row, 18)?.into(),
     })
 }

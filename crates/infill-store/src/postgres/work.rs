@@ -7,14 +7,19 @@ use tokio_postgres::Row;
 use super::pool::{Pool, Trouble};
 use super::runs::id;
 use crate::error::Error;
+use crate::pause::is_paused;
 use crate::stale::{Found, Standing, oldest};
 use crate::store::UnitKind;
 use crate::stored::{run_state, small};
 
 /// Claims count before they take, and hold the counts while they do: claimers of one run go one after the other,
 /// each seeing what the one before has taken. A unit that somebody holds just now is left for the next claim.
-const CLAIM_CHUNKS: &str = "WITH room AS ( \
-         SELECT greatest($4 - chunks_in_flight, 0) AS n FROM run_progress WHERE run_id = $1 FOR UPDATE \
+const CLAIM_CHUNKS: &str = concat!(
+    "WITH paused AS (SELECT FROM runs WHERE id = $1 AND ",
+    is_paused!(),
+    "), room AS ( \
+         SELECT greatest($4 - chunks_in_flight, 0) AS n FROM run_progress \
+         WHERE run_id = $1 AND NOT EXISTS (SELECT FROM paused) FOR UPDATE \
      ), free AS ( \
          SELECT no FROM chunks WHERE run_id = $1 AND claimed_by IS NULL AND NOT read \
          ORDER BY no LIMIT coalesce((SELECT n FROM room), 0) FOR UPDATE SKIP LOCKED \
@@ -25,12 +30,17 @@ const CLAIM_CHUNKS: &str = "WITH room AS ( \
          UPDATE run_progress SET chunks_in_flight = chunks_in_flight + (SELECT count(*) FROM taken) \
          WHERE run_id = $1 AND EXISTS (SELECT 1 FROM taken) \
      ) SELECT no FROM taken UNION SELECT no FROM chunks WHERE run_id = $1 AND claimed_by IS NOT NULL \
-         AND NOT read AND claimed_by = $2 AND touched_at IS NULL ORDER BY no";
+         AND NOT read AND claimed_by = $2 AND touched_at IS NULL AND NOT EXISTS (SELECT FROM paused) ORDER BY no"
+);
 
 /// As for chunks.
-const CLAIM_BATCHES: &str = "WITH room AS ( \
+const CLAIM_BATCHES: &str = concat!(
+    "WITH paused AS (SELECT FROM runs WHERE id = $1 AND ",
+    is_paused!(),
+    "), room AS ( \
          SELECT greatest($4 - batches_queued - batches_ran, 0) AS n FROM run_progress \
-         WHERE run_id = $1 AND EXISTS (SELECT FROM runs WHERE id = $1 AND state IN ('canary', 'running')) FOR UPDATE \
+         WHERE run_id = $1 AND EXISTS (SELECT FROM runs WHERE id = $1 AND state IN ('canary', 'running')) \
+         AND NOT EXISTS (SELECT FROM paused) FOR UPDATE \
      ), free AS ( \
          SELECT no FROM batches WHERE run_id = $1 AND state = 'pending' \
          ORDER BY no LIMIT coalesce((SELECT n FROM room), 0) FOR UPDATE SKIP LOCKED \
@@ -41,7 +51,8 @@ const CLAIM_BATCHES: &str = "WITH room AS ( \
          UPDATE run_progress SET batches_queued = batches_queued + (SELECT count(*) FROM taken) \
          WHERE run_id = $1 AND EXISTS (SELECT 1 FROM taken) \
      ) SELECT no FROM taken UNION SELECT no FROM batches WHERE run_id = $1 AND state = 'queued' \
-         AND claimed_by = $2 AND touched_at IS NULL ORDER BY no";
+         AND claimed_by = $2 AND touched_at IS NULL AND NOT EXISTS (SELECT FROM paused) ORDER BY no"
+);
 
 pub(super) async fn claim(
     pool: &Pool,
@@ -81,11 +92,15 @@ pub(super) async fn touch(pool: &Pool, run: RunId, work: Work, at: Timestamp) ->
     Ok(())
 }
 
-const STALE_CHUNKS: &str = "SELECT run_id, no, 'chunk', coalesce(c.touched_at, c.claimed_at) \
+const STALE_CHUNKS: &str = concat!(
+    "SELECT run_id, no, 'chunk', coalesce(c.touched_at, c.claimed_at) \
      FROM runs r JOIN chunks c ON c.run_id = r.id AND c.claimed_by IS NOT NULL AND NOT c.read \
      WHERE r.ended_at IS NULL AND r.state = 'source-sync' AND ($1::uuid IS NULL OR r.id = $1) \
      AND (r.parked_until IS NULL OR r.parked_until <= $2) \
-     AND (coalesce(c.touched_at, c.claimed_at) < $2) IS NOT FALSE ORDER BY 4 NULLS FIRST LIMIT $3";
+     AND (coalesce(c.touched_at, c.claimed_at) < $2) IS NOT FALSE AND NOT ",
+    is_paused!(),
+    " ORDER BY 4 NULLS FIRST LIMIT $3"
+);
 
 const STALE_BATCHES: &str = "SELECT run_id, no, b.state, coalesce(b.touched_at, b.claimed_at) \
      FROM runs r JOIN batches b ON b.run_id = r.id AND b.state IN ('queued', 'ran') \
@@ -93,10 +108,13 @@ const STALE_BATCHES: &str = "SELECT run_id, no, b.state, coalesce(b.touched_at, 
      AND ($1::uuid IS NULL OR r.id = $1) AND (r.parked_until IS NULL OR r.parked_until <= $2) \
      AND (coalesce(b.touched_at, b.claimed_at) < $2) IS NOT FALSE ORDER BY 4 NULLS FIRST LIMIT $3";
 
-const STANDINGS: &str = "SELECT id, state, listed, chunks_in_flight, batches, batches_queued + batches_ran, \
-     batches_settled, touched_at, saved_at FROM runs JOIN run_progress ON run_id = id \
-     WHERE ended_at IS NULL AND ($1::uuid IS NULL OR id = $1) \
-     AND (parked_until IS NULL OR parked_until <= $2) AND (touched_at < $2) IS NOT FALSE";
+const STANDINGS: &str = concat!(
+    "SELECT id, state, listed, chunks_in_flight, batches, batches_queued + batches_ran, batches_settled, touched_at, \
+     saved_at, ",
+    is_paused!(),
+    " FROM runs JOIN run_progress ON run_id = id WHERE ended_at IS NULL AND ($1::uuid IS NULL OR id = $1) \
+     AND (parked_until IS NULL OR parked_until <= $2) AND (touched_at < $2) IS NOT FALSE"
+);
 
 pub(super) async fn stale(
     pool: &Pool,
@@ -139,6 +157,7 @@ fn standing(row: &Row) -> Result<Standing, Trouble> {
     Ok(Standing {
         run,
         state: run_state(run, row.try_get(1)?)?,
+        is_paused: row.try_get(9)?,
         listed: row.try_get(2)?,
         chunks_in_flight: small(row.try_get(3)?),
         batches: small(row.try_get(4)?),
@@ -151,17 +170,25 @@ fn standing(row: &Row) -> Result<Standing, Trouble> {
 
 pub(super) async fn new_runs(pool: &Pool, limit: u32) -> Result<Vec<RunId>, Error> {
     let operation = "look for new runs";
-    let sql = "SELECT id FROM runs WHERE ended_at IS NULL AND touched_at IS NULL ORDER BY id LIMIT $1";
+    let sql = concat!(
+        "SELECT id FROM runs WHERE ended_at IS NULL AND touched_at IS NULL AND NOT ",
+        is_paused!(),
+        " ORDER BY id LIMIT $1"
+    );
     let rows = pool.query(operation, sql, &[&i64::from(limit)]).await?;
     rows.iter().map(|row| id(row, 0).map_err(Pool::unreadable(operation))).collect()
 }
 
 pub(super) async fn starved_runs(pool: &Pool, limit: u32) -> Result<Vec<RunId>, Error> {
     let operation = "look for starved runs";
-    let sql = "SELECT id FROM runs JOIN run_progress ON run_id = id \
+    let sql = concat!(
+        "SELECT id FROM runs JOIN run_progress ON run_id = id \
                WHERE ended_at IS NULL AND batches > batches_queued + batches_ran + batches_settled \
                AND ((state = 'running' AND batches_queued + batches_ran < in_flight) \
-                   OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) ORDER BY saved_at NULLS FIRST, id LIMIT $1";
+                   OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) AND NOT ",
+        is_paused!(),
+        " ORDER BY saved_at NULLS FIRST, id LIMIT $1"
+    );
     let rows = pool.query(operation, sql, &[&i64::from(limit)]).await?;
     rows.iter().map(|row| id(row, 0).map_err(Pool::unreadable(operation))).collect()
 }

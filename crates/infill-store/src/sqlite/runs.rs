@@ -9,6 +9,7 @@ use super::connections::{Connections, Trouble, micros, moment};
 use crate::audit::NewAuditEntry;
 use crate::commit::Commit;
 use crate::error::Error;
+use crate::pause::Paused;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
 use crate::stored::{
     Immutable, Recent, StoredRun, Tally, add_warning, encode, progress_columns, signed, wire,
@@ -73,13 +74,14 @@ impl Recorded {
     }
 }
 
-/// The columns of [`stored`]; `plan` and `compiled` come first.
+/// The columns of [`stored`], and where they are; `plan` and `compiled` come first.
 macro_rules! run_columns {
     () => {
         concat!(
             "id, state, cause, parked_until, parked_why, row_cap, in_flight, slice, warnings, created_at, \
-             ended_at, listing, ",
-            progress_columns!()
+             ended_at, listing, paused_at, paused_by, since, actor, ",
+            progress_columns!(),
+            " FROM runs JOIN run_progress ON run_id = id LEFT JOIN paused_connections ON name = connection"
         )
     };
 }
@@ -96,7 +98,7 @@ pub(super) async fn read(
             let sql = concat!(
                 "SELECT CASE WHEN ?2 THEN NULL ELSE plan END, CASE WHEN ?3 THEN NULL ELSE compiled END, ",
                 run_columns!(),
-                " FROM runs JOIN run_progress ON run_id = id WHERE id = ?1"
+                " WHERE id = ?1"
             );
             let found = store
                 .prepare_cached(sql)?
@@ -120,8 +122,7 @@ pub(super) async fn list(connections: &Connections, filter: &RunFilter) -> Resul
             let sql = concat!(
                 "SELECT plan, compiled, ",
                 run_columns!(),
-                " FROM runs JOIN run_progress ON run_id = id \
-                 WHERE (NOT ?1 OR ended_at IS NULL) AND (?2 IS NULL OR plan_name = ?2) \
+                " WHERE (NOT ?1 OR ended_at IS NULL) AND (?2 IS NULL OR plan_name = ?2) \
                  ORDER BY created_at DESC, id DESC LIMIT ?3"
             );
             let mut statement = store.prepare_cached(sql)?;
@@ -306,6 +307,8 @@ fn stored(row: &Row<'_>, id: RunId) -> rusqlite::Result<StoredRun> {
         created_at: moment(row.get(11)?),
         ended_at: at(12)?,
         listing: row.get(13)?,
-        progress: tally(row, 14)?.into(),
+        paused: Paused::read(at(14)?, row.get(15)?),
+        connection_paused: Paused::read(at(16)?, row.get(17)?),
+        progress: tally(row, 18)?.into(),
     })
 }

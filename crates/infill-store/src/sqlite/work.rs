@@ -8,6 +8,7 @@ use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::id;
 use crate::commit::Commit;
 use crate::error::Error;
+use crate::pause::is_paused;
 use crate::stale::{Found, Standing, oldest};
 use crate::store::UnitKind;
 use crate::stored::{run_state, small};
@@ -69,6 +70,10 @@ fn claim_units(
     window: u32,
     now: i64,
 ) -> Result<Vec<u32>, Trouble> {
+    let is_paused = concat!("SELECT 1 FROM runs WHERE id = ?1 AND ", is_paused!());
+    if store.prepare_cached(is_paused)?.exists([run])? {
+        return Ok(Vec::new());
+    }
     let in_flight: Option<i64> =
         store.prepare_cached(claim.in_flight)?.query_row([run], |row| row.get(0)).optional()?;
     let room = in_flight.map_or(0, |in_flight| i64::from(window).saturating_sub(in_flight));
@@ -130,11 +135,14 @@ pub(super) async fn stale(
         .await
 }
 
-const STALE_CHUNKS: &str = "SELECT run_id, no, 'chunk', coalesce(c.touched_at, c.claimed_at) AS alive_at \
+const STALE_CHUNKS: &str = concat!(
+    "SELECT run_id, no, 'chunk', coalesce(c.touched_at, c.claimed_at) AS alive_at \
      FROM runs JOIN chunks c ON run_id = id AND claimed_by IS NOT NULL AND read = 0 \
      WHERE ended_at IS NULL AND runs.state = 'source-sync' AND (?1 IS NULL OR id = ?1) \
-     AND (parked_until IS NULL OR parked_until <= ?2) AND (alive_at IS NULL OR alive_at < ?2) \
-     ORDER BY alive_at LIMIT ?3";
+     AND (parked_until IS NULL OR parked_until <= ?2) AND (alive_at IS NULL OR alive_at < ?2) AND NOT ",
+    is_paused!(),
+    " ORDER BY alive_at LIMIT ?3"
+);
 
 const STALE_BATCHES: &str = "SELECT run_id, no, b.state, coalesce(b.touched_at, b.claimed_at) AS alive_at \
      FROM runs JOIN batches b ON run_id = runs.id AND b.state IN ('queued', 'ran') \
@@ -166,10 +174,13 @@ fn stale_units(
 }
 
 fn standings(store: &Connection, only: Option<&str>, before: Timestamp) -> Result<Vec<Standing>, Trouble> {
-    let sql = "SELECT id, state, listed, chunks_in_flight, batches, batches_queued + batches_ran, \
-               batches_settled, touched_at, saved_at FROM runs JOIN run_progress ON run_id = id \
-               WHERE ended_at IS NULL AND (?1 IS NULL OR id = ?1) \
-               AND (parked_until IS NULL OR parked_until <= ?2) AND (touched_at IS NULL OR touched_at < ?2)";
+    let sql = concat!(
+        "SELECT id, state, listed, chunks_in_flight, batches, batches_queued + batches_ran, batches_settled, \
+         touched_at, saved_at, ",
+        is_paused!(),
+        " FROM runs JOIN run_progress ON run_id = id WHERE ended_at IS NULL AND (?1 IS NULL OR id = ?1) \
+         AND (parked_until IS NULL OR parked_until <= ?2) AND (touched_at IS NULL OR touched_at < ?2)"
+    );
     let mut statement = store.prepare_cached(sql)?;
     let mut rows = statement.query(params![only, micros(before)])?;
     let mut found = Vec::new();
@@ -179,6 +190,7 @@ fn standings(store: &Connection, only: Option<&str>, before: Timestamp) -> Resul
         found.push(Standing {
             run,
             state: run_state(run, &state)?,
+            is_paused: row.get(9)?,
             listed: row.get(2)?,
             chunks_in_flight: small(row.get(3)?),
             batches: small(row.get(4)?),
@@ -194,8 +206,11 @@ fn standings(store: &Connection, only: Option<&str>, before: Timestamp) -> Resul
 pub(super) async fn new_runs(connections: &Connections, limit: u32) -> Result<Vec<RunId>, Error> {
     connections
         .read("look for new runs", move |store| {
-            let sql =
-                "SELECT id FROM runs WHERE ended_at IS NULL AND touched_at IS NULL ORDER BY id LIMIT ?1";
+            let sql = concat!(
+                "SELECT id FROM runs WHERE ended_at IS NULL AND touched_at IS NULL AND NOT ",
+                is_paused!(),
+                " ORDER BY id LIMIT ?1"
+            );
             let mut statement = store.prepare_cached(sql)?;
             let runs = statement.query_map([limit], |row| id(row, 0))?;
             Ok(runs.collect::<Result<_, _>>()?)
@@ -206,12 +221,14 @@ pub(super) async fn new_runs(connections: &Connections, limit: u32) -> Result<Ve
 pub(super) async fn starved_runs(connections: &Connections, limit: u32) -> Result<Vec<RunId>, Error> {
     connections
         .read("look for starved runs", move |store| {
-            let mut statement = store.prepare_cached(
+            let mut statement = store.prepare_cached(concat!(
                 "SELECT id FROM runs JOIN run_progress ON run_id = id \
                  WHERE ended_at IS NULL AND batches > batches_queued + batches_ran + batches_settled \
                  AND ((state = 'running' AND batches_queued + batches_ran < in_flight) \
-                     OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) ORDER BY saved_at, id LIMIT ?1",
-            )?;
+                     OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) AND NOT ",
+                is_paused!(),
+                " ORDER BY saved_at, id LIMIT ?1",
+            ))?;
             let runs = statement.query_map([limit], |row| id(row, 0))?;
             Ok(runs.collect::<Result<_, _>>()?)
         })
