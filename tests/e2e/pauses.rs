@@ -1,4 +1,5 @@
-//! Runs and connections that a person pauses on the way: what was sent is followed to its end, nothing else is begun, nothing is lost.
+//! Runs and connections that a person pauses or cancels on the way: what was sent is followed to its end, nothing else is begun,
+//! nothing is lost.
 
 use infill_model::{RunId, RunState};
 use infill_sim::hubspot::Limits;
@@ -152,6 +153,26 @@ both_engines! {
         if world.pair == Pair::Embedded {
             assert_eq!(world.exit_code(at_work).await, 0, "{}", world.log(at_work));
         }
+    }
+
+    /// A worker has one batch in hand; three wait in the queue.
+    async fn a_cancelled_run_begins_no_batch_that_is_still_in_the_queue(setting: Setting) {
+        let mut setting = slowly(Setting { workers: 0, ..setting });
+        setting.env.push(("INFILL_WORKER_CONCURRENCY".to_owned(), "1".to_owned()));
+        let mut world = setting.faults("delay,ms=600000,op=batch-update,after=1,count=1").start().await;
+        let run = world.record(&note(EVERYBODY, ""), &["--all"]).await;
+        let killed = world.take_up();
+        world.until_struck("a batch is written").await;
+        world.told(&["cancel", "latest"], "nothing else is sent").await;
+        world.told(&["cancel", "latest"], "is being cancelled already").await;
+        world.kill(killed).await;
+        world.set_faults("");
+        world.take_up();
+        let cancelled = world.until_final(run).await;
+        assert_eq!((cancelled.state, cancelled.progress.counts.verified), (RunState::Cancelled, 105));
+        check_no_limbo(&world, &cancelled).await;
+        world.told(&["cancel", "latest"], "has ended already (cancelled)").await;
+        world.told(&["audit", "--run", "latest"], "run-cancelled").await;
     }
 
     async fn what_waits_for_a_limit_is_set_aside_at_once_and_a_paused_run_can_be_cancelled(setting: Setting) {

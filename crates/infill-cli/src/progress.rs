@@ -145,7 +145,12 @@ impl View {
         self.told_warnings = run.warnings.len();
         let pause = told_pause(run);
         if pause != self.told_pause {
-            self.say(&format!("  {}", pause.as_deref().unwrap_or("no longer paused")));
+            match &pause {
+                Some(why) => self.say(&format!("  {why}")),
+                // The new state has been told.
+                None if run.state.is_final() || run.state == RunState::Cancelling => {}
+                None => self.say("  no longer paused"),
+            }
             self.told_pause = pause;
         }
         let wait =

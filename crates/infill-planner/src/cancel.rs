@@ -1,4 +1,4 @@
-//! Cancelling a run: nothing new is claimed, batches in flight finish, and no row is left in limbo.
+//! Cancelling a run: nothing new is begun, batches that were begun finish, and no row is left in limbo.
 //!
 //! What waits for another try, for the day's budget or for a mended login does not keep the run: it is looked at once more, now.
 

@@ -85,8 +85,7 @@ pub async fn run_batch(
         let_go(context, run, &batch, &lease).await?;
         return Ok(verdict);
     }
-    // What the CRM is at work on goes on.
-    if run.is_paused() && batch.job.is_none() {
+    if begins_no_more(run, &batch) {
         return set_aside(context, run, &lease, batch).await;
     }
     if !coming.takes_over()
@@ -199,6 +198,14 @@ pub async fn run_batch(
             Verdict::CompleteAt(progress)
         }
     })
+}
+
+/// Whether nothing of a batch is to be sent now: its run is paused, or is being cancelled and nothing of the batch was sent. What
+/// the CRM is at work on goes on.
+fn begins_no_more(run: &Run, batch: &Batch) -> bool {
+    let is_sent = |result: &RowResult| matches!(result.state, RowState::Intended | RowState::Confirmed);
+    let is_cancelled = run.state == RunState::Cancelling && !batch.results.iter().any(is_sent);
+    batch.job.is_none() && (run.is_paused() || is_cancelled)
 }
 
 fn wait_for_job(context: &Context, after: Duration) -> Verdict {

@@ -93,8 +93,10 @@ pub async fn wind_up(
     save(context, run, &lease, stage, &batch, &before, state).await
 }
 
-/// Leaves a batch of a paused run for later, with nothing more of it sent. Rows that may have been sent are looked at first. A batch of
-/// which nothing is written waits for its turn again; one that is written in part stays in flight until the pause ends.
+/// Leaves a batch of a run that is paused or being cancelled as it is, with nothing more of it sent.
+///
+/// Rows that may have been sent are looked at first. A batch of which nothing is written waits for its turn again, one that is written
+/// in part stays in flight until the pause ends.
 ///
 /// # Errors
 /// As the CRM and the store.

@@ -61,6 +61,7 @@ macro_rules! every_case {
             failure::a_process_killed_while_rows_are_pulled_loses_nothing,
             failure::a_process_killed_after_a_write_loses_nothing_and_writes_nothing_twice,
             failure::a_process_killed_while_a_batch_is_read_back_loses_nothing,
+            failure::a_run_paused_on_the_way_stands_still_and_completes_when_it_is_resumed,
             failure::a_run_cancelled_on_the_way_leaves_no_row_in_limbo,
             schedule::of_two_planners_one_starts_the_run,
             schedule::a_start_waits_for_a_run_in_progress,

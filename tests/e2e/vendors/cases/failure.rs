@@ -2,12 +2,12 @@
 
 use infill_model::row::RowState;
 use infill_model::{Class, Outcome, RunState};
-use infill_store::store::LetterStatus;
+use infill_store::store::{LetterStatus, Run};
 
 use super::{IN_BATCH, IN_CANARY, N_ROWS, check_all_but, killed_while, usual, with_records};
 use crate::vendors::trouble::{Call, Loss};
 use crate::vendors::{Tenant, Trouble};
-use crate::world::Pair;
+use crate::world::{Pair, World};
 
 pub(crate) async fn a_bad_row_fails_alone<T: Tenant>(pair: Pair) {
     let world = usual::<T>(pair).await;
@@ -144,6 +144,45 @@ pub(crate) async fn a_process_killed_while_a_batch_is_read_back_loses_nothing<T:
     world.check_no_second_write();
 }
 
+/// Every row was sent and verified, or was not sent and has not begun.
+async fn check_nothing_in_between<T: Tenant>(world: &World<T>, run: &Run) {
+    let writes = world.control.writes();
+    for (row, result) in world.rows(run).await {
+        let was_sent = writes.iter().any(|write| write.record == row.record.as_str());
+        let expected = if was_sent { RowState::Settled(Outcome::Verified) } else { RowState::Pending };
+        assert_eq!(result.state, expected, "record {}", row.record);
+    }
+    assert_eq!(world.n_written() as u64, run.progress.counts.verified);
+    assert!(world.n_written() as u64 != run.progress.rows, "nothing was left to do");
+}
+
+pub(crate) async fn a_run_paused_on_the_way_stands_still_and_completes_when_it_is_resumed<T: Tenant>(
+    pair: Pair,
+) {
+    let n_rows = T::THREE_BATCHES;
+    let mut setting = with_records::<T>(pair, n_rows);
+    setting.env.push(("INFILL_WORKER_BATCHES_IN_FLIGHT".to_owned(), "1".to_owned()));
+    let world = setting.start().await;
+    world.meet(&[Trouble::SlowWrites]);
+    let path = world.plan(&world.greeting(""));
+    let args = ["run", path.to_str().expect("a path in UTF-8"), "--all"];
+    let steering = async {
+        world.until_written(5..n_rows).await;
+        let paused = world.infill(&["pause", "latest", "--as", "ann"]).await;
+        assert_eq!(paused.code, 0, "{}", paused.err);
+        let still = world.until("nothing is in flight", |run| run.progress.batches_in_flight == 0).await;
+        check_nothing_in_between(&world, &still).await;
+        let resumed = world.infill(&["resume", "latest"]).await;
+        assert_eq!(resumed.code, 0, "{}", resumed.err);
+    };
+    let (printed, ()) = tokio::join!(world.infill(&args), steering);
+    assert_eq!(printed.code, 0, "{}\n{}", printed.err, world.logs());
+    assert!(printed.err.contains(" by ann; `infill resume "), "{}", printed.err);
+    assert!(printed.err.contains("no longer paused"), "{}", printed.err);
+    assert_eq!(world.latest().await.progress.counts.verified, n_rows as u64);
+    world.check_no_second_write();
+}
+
 pub(crate) async fn a_run_cancelled_on_the_way_leaves_no_row_in_limbo<T: Tenant>(pair: Pair) {
     let n_rows = T::THREE_BATCHES;
     let mut setting = with_records::<T>(pair, n_rows);
@@ -160,13 +199,6 @@ pub(crate) async fn a_run_cancelled_on_the_way_leaves_no_row_in_limbo<T: Tenant>
     assert_eq!((printed.code, cancelled.code), (3, 0), "{}\n{}", printed.err, cancelled.err);
     let run = world.latest().await;
     assert_eq!(run.state, RunState::Cancelled);
-    let writes = world.control.writes();
-    for (row, result) in world.rows(&run).await {
-        let was_sent = writes.iter().any(|write| write.record == row.record.as_str());
-        let expected = if was_sent { RowState::Settled(Outcome::Verified) } else { RowState::Pending };
-        assert_eq!(result.state, expected, "record {}", row.record);
-    }
-    assert_eq!(world.n_written() as u64, run.progress.counts.verified);
-    assert!(world.n_written() < n_rows, "nothing was left to cancel");
+    check_nothing_in_between(&world, &run).await;
     world.check_no_second_write();
 }
