@@ -78,7 +78,7 @@ both_engines! {
         assert_eq!(still.state, RunState::Running);
         assert!(still.progress.batches_settled < still.progress.batches, "nothing was left to pause");
         check_no_limbo(&world, &still).await;
-        world.told(&["show", &id], "by ann; `infill resume").await;
+        world.told(&["show", &id], " by ann\n").await;
         world.told(&["runs"], "running, paused").await;
 
         // Everybody is at work on something else, and leaves it alone.
@@ -110,7 +110,7 @@ both_engines! {
         let still = world.until_still(large).await;
         check_no_limbo(&world, &still).await;
         let later = world.record(&note(FEW, ""), &["--all"]).await;
-        world.told(&["show", &later.to_string()], "connection main is paused since").await;
+        world.told(&["show", &later.to_string()], "connection main, since ").await;
         world.told(&["resume", &later.to_string()], "is not paused by itself, but connection main is").await;
         world.until_still(small).await;
         assert_eq!(world.find(large).await.progress, still.progress);

@@ -142,7 +142,8 @@ async fn resume_connection(parts: &Parts, name: &ConnectionName) -> anyhow::Resu
     let n_still = open.iter().filter(|run| run.is_paused()).count();
     let still = match n_still {
         0 => String::new(),
-        n => format!("; {} stay paused by themselves, `infill runs --unfinished` lists them", runs(n)),
+        1 => "; 1 run stays paused by itself, `infill runs --unfinished` lists it".to_owned(),
+        n => format!("; {n} runs stay paused by themselves, `infill runs --unfinished` lists them"),
     };
     let login = if is_login_refused { "; its login is tried again" } else { "" };
     Ok(format!("connection {name} goes on with {}{login}{still}", runs(open.len() - n_still)))

@@ -7,7 +7,7 @@ use infill_model::{Outcome, RunState};
 use infill_store::store::Run;
 
 use crate::args::{self, Format};
-use crate::command::pause::told;
+use crate::command::pause::since;
 use crate::compose::Parts;
 use crate::exit::Exit;
 use crate::render::{self, shown};
@@ -55,7 +55,11 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     if let Some(cause) = &run.cause {
         facts.push(("why", format!("{} ({}, {})", cause.message, cause.class, cause.code)));
     }
-    facts.extend(told(run).map(|why| ("paused", why)));
+    if run.is_paused() {
+        let connection = |paused| format!("connection {}, {}", plan.connection, since(paused));
+        facts.extend(run.paused.as_ref().map(|paused| ("paused", since(paused))));
+        facts.extend(run.connection_paused.as_ref().map(|paused| ("paused", connection(paused))));
+    }
     if let Some(parked) = &run.parked {
         facts.push(("waits", format!("until {}: {}", render::moment(parked.until), parked.why)));
     }
@@ -178,7 +182,9 @@ mod tests {
         run.paused = Some(Paused { at: sample::now(), by: "ann@desk".into() });
         run.connection_paused = Some(Paused { at: sample::now(), by: "ben@desk".into() });
         let said = shown_of(&run, false);
-        for part in ["paused      paused since ", "by ann@desk", "connection main is paused", "by ben@desk"] {
+        for part in
+            ["paused      since ", "by ann@desk", "paused      connection main, since ", "by ben@desk"]
+        {
             assert!(said.contains(part), "{part} in {said}");
         }
         assert!(said.contains(&format!("next        infill resume {}", run.id)), "{said}");

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use infill_broker::embedded::Embedded;
 use infill_model::{Clock, Plan, RunState};
+use infill_store::audit::{Act, AuditFilter};
 use infill_store::store::{Run, RunFilter};
 use infill_store::{Sqlite, Store};
 use infill_telemetry::{Heartbeat, Metrics};
@@ -106,6 +107,10 @@ async fn a_start_that_is_due_is_recorded_and_published_once() {
     let schedule = world.schedule().await;
     assert_eq!((schedule.next_start, schedule.last_start), (at("07:00"), Some(at("06:00"))));
     assert_eq!(schedule.last_run, Some(runs[0].id));
+    let by_itself = AuditFilter { by: Some(Actor::program()), ..AuditFilter::default() };
+    let audit = world.store.audited(&by_itself, None, 9).await.unwrap();
+    assert_eq!(audit.len(), 1, "{audit:?}");
+    assert_eq!((audit[0].entry.act, audit[0].entry.run), (Act::RunStarted, Some(runs[0].id)));
 }
 
 #[tokio::test]

@@ -38,6 +38,8 @@ pub(crate) async fn a_canary_that_fails_stops_the_rest<T: Tenant>(pair: Pair) {
     assert_eq!(ended.run.cause.as_ref().map(|cause| cause.code.as_str()), Some("canary_failed"));
     assert_eq!((ended.count(Outcome::Verified), ended.ids(Outcome::Failed)), (4, vec![guilty.as_str()]));
     assert_eq!(world.n_written(), 4, "the rest was touched");
+    let audit = world.infill(&["audit", "--by", "infill"]).await;
+    assert!(audit.out.contains("run-stopped"), "{}\n{}", audit.out, audit.err);
 }
 
 pub(crate) async fn a_run_stops_when_more_rows_fail_than_the_plan_allows<T: Tenant>(pair: Pair) {
