@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod pause;
 pub(crate) mod schedules;
+pub(crate) mod trail;
 mod word;
 
 use std::net::SocketAddr;
@@ -145,6 +146,16 @@ pub(crate) enum Command {
     /// Takes a run back: puts the values back that it replaced, where nobody changed them since
     #[command(after_help = format!("{UNDO_EXAMPLES}\n\n{RUN_REF_HELP}\n\n{EXIT_CODES}"))]
     Undo(Undo),
+    /// Says why a record holds what it holds: each run that wrote it, from what and when, and whether that is still there
+    #[command(
+        after_help = "Examples:\n  infill why main-hubspot contacts 101\n  infill why main-hubspot contacts 101 phone"
+    )]
+    Why(trail::Why),
+    /// Takes the values of ended runs away for good; counts stay. Says how many runs and asks first
+    #[command(
+        after_help = "Examples:\n  infill rows latest --format csv > run.csv\n  infill purge latest\n  infill purge --older-than 90d"
+    )]
+    Purge(trail::Purge),
     /// Looks after rows that will not be tried again by themselves
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -269,6 +280,9 @@ pub(crate) struct Rows {
     /// Only rows that ended so; may be given several times
     #[arg(long = "outcome", value_name = "OUTCOME", value_parser = word::outcome())]
     pub(crate) outcomes: Vec<Outcome>,
+    /// Only the row of this record
+    #[arg(long, value_name = "ID")]
+    pub(crate) record: Option<RecordId>,
     /// How the listing is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: RowFormat,

@@ -139,7 +139,13 @@ impl Parts {
     pub(crate) fn planner_settings(&self) -> infill_planner::Settings {
         let republish_after = self.config.planner.republish_after;
         let in_flight = self.config.worker.batches_in_flight;
-        infill_planner::Settings { republish_after, in_flight, ..infill_planner::Settings::default() }
+        let retention = self.config.planner.retention;
+        infill_planner::Settings {
+            republish_after,
+            in_flight,
+            retention,
+            ..infill_planner::Settings::default()
+        }
     }
 
     /// Unfinished runs: the one named, or all.

@@ -41,7 +41,7 @@ pub(crate) struct Config {
     pub(crate) vault_key: Option<SecretString>,
     /// How much at once.
     pub(crate) worker: Worker,
-    /// When lost work is published again.
+    /// When lost work is published again, and how long values are kept.
     pub(crate) planner: Planner,
     /// Where worker and planner answer metrics and health; `None` when they do not.
     pub(crate) listen: Option<SocketAddr>,
@@ -88,6 +88,8 @@ pub(crate) struct Worker {
 pub(crate) struct Planner {
     /// Work that nobody touched for this long is published again.
     pub(crate) republish_after: Duration,
+    /// Values of runs that ended so long ago are purged; `None` keeps them all.
+    pub(crate) retention: Option<Duration>,
 }
 
 /// One account in one CRM.

@@ -8,6 +8,7 @@
 )]
 
 mod actor;
+mod age;
 mod args;
 mod command;
 mod compose;
@@ -79,6 +80,8 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
         | Command::Resume(_)
         | Command::Audit(_)
         | Command::Undo(_)
+        | Command::Why(_)
+        | Command::Purge(_)
         | Command::DeadLetters(_)
         | Command::Lists(_)
         | Command::Properties(_)
@@ -110,6 +113,8 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Resume(args) => command::pause::resume(&parts().await?, &args).await,
         Command::Audit(args) => command::audit::audit(&parts().await?, &args).await,
         Command::Undo(args) => command::undo::undo(&parts().await?, &args).await,
+        Command::Why(args) => command::why::why(&parts().await?, &args).await,
+        Command::Purge(args) => command::purge::purge(&parts().await?, &args).await,
         Command::DeadLetters(args) => command::dead_letters::dead_letters(&parts().await?, &args).await,
         Command::Lists(args) => command::lists::lists(&parts().await?, &args).await,
         Command::Properties(args) => command::properties::properties(&parts().await?, &args).await,

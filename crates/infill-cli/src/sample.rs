@@ -70,6 +70,7 @@ pub(crate) fn run(state: RunState) -> Run {
         warnings: Vec::new(),
         created_at: now(),
         ended_at: None,
+        purged_at: None,
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct RunView<'a> {
     warnings: &'a [String],
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
+    purged_at: Option<Timestamp>,
 }
 
 impl<'a> RunView<'a> {
@@ -53,6 +54,7 @@ impl<'a> RunView<'a> {
             warnings: &run.warnings,
             created_at: run.created_at,
             ended_at: run.ended_at,
+            purged_at: run.purged_at,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod error;
 pub mod pause;
 pub mod reconcile;
+pub mod retention;
 mod schedule;
 pub mod start;
 

@@ -32,6 +32,8 @@ pub struct Settings {
     pub republish_after: Duration,
     /// Batches in flight at once, of a run that a schedule starts.
     pub in_flight: u32,
+    /// Values of runs that ended so long ago are purged; `None` keeps them all.
+    pub retention: Option<Duration>,
 }
 
 /// Batches in flight when nobody says.
@@ -39,7 +41,12 @@ const IN_FLIGHT: u32 = 8;
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { every: Duration::from_secs(1), republish_after: Duration::from_mins(1), in_flight: IN_FLIGHT }
+        Self {
+            every: Duration::from_secs(1),
+            republish_after: Duration::from_mins(1),
+            in_flight: IN_FLIGHT,
+            retention: None,
+        }
     }
 }
 
@@ -103,8 +110,8 @@ impl Planner {
         Ok(n_published)
     }
 
-    /// One round: starts what is due by its schedule and publishes what is unfinished. Says how many messages it published. With
-    /// `only`, schedules are left to others.
+    /// One round: starts what is due by its schedule, purges what is outdated, and publishes what is unfinished. Says how many messages it published. With
+    /// `only`, schedules and outdated runs are left to others.
     ///
     /// # Errors
     /// When the store or the broker fails; the next round goes on.
@@ -112,6 +119,7 @@ impl Planner {
         let now = self.clock.now();
         if only.is_none() {
             self.keep_schedules(now).await?;
+            self.keep_retention(now).await?;
         }
         let before = now.saturating_sub(self.settings.republish_after).unwrap_or(now);
         let mut n_published = self.publish_stale(only, before, now).await?;

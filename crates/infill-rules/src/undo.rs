@@ -59,6 +59,37 @@ pub fn undo(
     undone
 }
 
+/// What a property holds, seen from a run that meant to write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// The run's value.
+    Ours,
+    /// Its before-image.
+    Before,
+    /// Something else.
+    Other,
+}
+
+/// Whose value a property of one record holds; `None` for a property that the run did not mean to write.
+#[must_use]
+pub fn holds(
+    target: &TargetProperty,
+    written: &Written,
+    now: &Properties,
+    normalize: Normalize<'_>,
+) -> Option<Holds> {
+    let name = &target.property.name;
+    let ours = written.wrote.get(name)?;
+    let is = |value| same(&target.property, value, now.get(name), normalize);
+    Some(if is(Some(ours)) {
+        Holds::Ours
+    } else if is(written.before.get(name)) {
+        Holds::Before
+    } else {
+        Holds::Other
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use infill_model::plan::When;
@@ -102,6 +133,21 @@ mod tests {
         assert!(of(Outcome::Failed, note()).is_some() && of(Outcome::Differs, note()).is_some());
         assert_eq!([of(Outcome::Held, note()), of(Outcome::Failed, Properties::new())], [None, None]);
         assert_eq!(written(&row, &RowResult::default()), None);
+    }
+
+    #[test]
+    fn a_value_is_ours_first_and_what_was_there_next() {
+        let (note, other) = (target("note", When::default()), target("other", When::default()));
+        let of = |ours, before, now| {
+            let now = properties(&[("note", json!(now))]);
+            holds(&note, &to_note(json!(ours), json!(before)), &now, &lower)
+        };
+        assert_eq!(of("new", "old", "NEW"), Some(Holds::Ours));
+        assert_eq!(of("new", "old", "old"), Some(Holds::Before));
+        assert_eq!(of("new", "old", "x"), Some(Holds::Other));
+        assert_eq!(of("same", "same", "same"), Some(Holds::Ours), "sent to a record that had it");
+        let written = to_note(json!("new"), json!("old"));
+        assert_eq!(holds(&other, &written, &Properties::new(), &lower), None);
     }
 
     fn value() -> impl Strategy<Value = serde_json::Value> {

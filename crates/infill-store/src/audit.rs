@@ -45,11 +45,13 @@ pub enum Act {
     ScheduleRemoved,
     /// What a plan remembered of its records was forgotten.
     RecordsForgotten,
+    /// The values of a run were taken away for good.
+    RunPurged,
 }
 
 impl Act {
     /// Every act.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::RunStarted,
         Self::RunTakenUp,
         Self::RunCancelled,
@@ -66,6 +68,7 @@ impl Act {
         Self::ScheduleResumed,
         Self::ScheduleRemoved,
         Self::RecordsForgotten,
+        Self::RunPurged,
     ];
 
     /// The wire value.
@@ -88,6 +91,7 @@ impl Act {
             Self::ScheduleResumed => "schedule-resumed",
             Self::ScheduleRemoved => "schedule-removed",
             Self::RecordsForgotten => "records-forgotten",
+            Self::RunPurged => "run-purged",
         }
     }
 }

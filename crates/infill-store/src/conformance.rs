@@ -10,6 +10,8 @@ mod effects;
 mod letters;
 mod opening;
 mod pauses;
+mod places;
+mod purge;
 mod runs;
 mod schedules;
 mod seen;
@@ -244,6 +246,15 @@ on_both_engines! {
     opening:
         programs_that_start_at_once_share_the_store,
         a_store_of_a_newer_program_is_refused;
+    places:
+        a_record_is_found_in_the_batches_that_hold_it_newest_run_first,
+        rows_in_any_order_are_found_all_the_same,
+        a_batch_tells_when_its_results_were_saved;
+    purge:
+        a_purged_run_keeps_its_counts_and_nothing_else,
+        a_run_that_has_not_ended_is_not_purged,
+        rows_of_a_purged_run_are_not_opened_again,
+        only_ended_runs_without_open_letters_are_outdated_oldest_first;
     counters:
         counts_equal_a_recount_after_anything;
 }

@@ -13,6 +13,7 @@ mod migrations;
 mod page;
 pub mod pause;
 pub mod postgres;
+mod purge;
 pub mod schedule;
 pub mod sqlite;
 mod stale;

@@ -30,6 +30,7 @@ pub(crate) const SQLITE: &[Step] = steps!["sqlite":
     "V20261121230000__create_audit",
     "V20261121230100__add_pauses",
     "V20261121235000__count_guarded",
+    "V20261121235100__find_and_purge",
 ];
 
 /// The steps for PostgreSQL.
@@ -48,6 +49,7 @@ pub(crate) const POSTGRES: &[Step] = steps!["postgres":
     "V20261121230000__create_audit",
     "V20261121230100__add_pauses",
     "V20261121235000__count_guarded",
+    "V20261121235100__find_and_purge",
 ];
 
 /// The table in which applied steps are noted.

@@ -11,7 +11,9 @@ mod letters;
 mod logins;
 mod open;
 mod pauses;
+mod places;
 mod pool;
+mod purge;
 mod quotas;
 mod runs;
 mod schedules;
@@ -37,7 +39,8 @@ use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
     Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
-    NewBatch, NewRun, Outputs, Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
+    NewBatch, NewRun, Outputs, Parked, Place, Progress, QuotaDecision, Run, RunFilter, Saved, Store,
+    UnitKind,
 };
 use crate::stored::Recent;
 use crate::vault::Vault;
@@ -331,6 +334,24 @@ impl Store for Postgres {
 
     async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error> {
         schedules::remove(&self.durable, schedule).await
+    }
+
+    async fn places(
+        &self,
+        connection: &ConnectionName,
+        record: &RecordId,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<Place>, Error> {
+        places::list(&self.ordered, connection, record, after, limit).await
+    }
+
+    async fn outdated(&self, before: Timestamp, limit: u32) -> Result<Vec<RunId>, Error> {
+        purge::outdated(&self.ordered, before, limit).await
+    }
+
+    async fn purge(&self, entry: &NewAuditEntry, run: RunId, limit: u32) -> Result<u64, Error> {
+        purge::purge(&self.durable, entry, run, limit).await
     }
 
     async fn audit(&self, entry: &NewAuditEntry) -> Result<(), Error> {

@@ -10,6 +10,8 @@ mod letters;
 mod logins;
 mod open;
 mod pauses;
+mod places;
+mod purge;
 mod quotas;
 mod runs;
 mod schedules;
@@ -38,7 +40,8 @@ use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
     Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
-    NewBatch, NewRun, Outputs, Parked, Progress, QuotaDecision, Run, RunFilter, Saved, Store, UnitKind,
+    NewBatch, NewRun, Outputs, Parked, Place, Progress, QuotaDecision, Run, RunFilter, Saved, Store,
+    UnitKind,
 };
 use crate::stored::Recent;
 use crate::vault::Vault;
@@ -325,6 +328,24 @@ impl Store for Sqlite {
 
     async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error> {
         schedules::remove(&self.connections, schedule).await
+    }
+
+    async fn places(
+        &self,
+        connection: &ConnectionName,
+        record: &RecordId,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<Place>, Error> {
+        places::list(&self.connections, connection, record, after, limit).await
+    }
+
+    async fn outdated(&self, before: Timestamp, limit: u32) -> Result<Vec<RunId>, Error> {
+        purge::outdated(&self.connections, before, limit).await
+    }
+
+    async fn purge(&self, entry: &NewAuditEntry, run: RunId, limit: u32) -> Result<u64, Error> {
+        purge::purge(&self.connections, entry, run, limit).await
     }
 
     async fn audit(&self, entry: &NewAuditEntry) -> Result<(), Error> {

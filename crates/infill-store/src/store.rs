@@ -3,8 +3,10 @@
 //! Transactions begin and end inside one method. Every method that changes something may be called twice with the
 //! same arguments and then changes nothing the second time, but for [`Store::audit`].
 
+mod effect;
 mod letter;
 mod listing;
+mod place;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,8 +18,8 @@ use infill_model::row::{Cause, GuardCounts};
 use infill_model::seen::{Learnt, MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    ActionId, Actor, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, Row, RowResult, RunId,
-    RunState, Timestamp,
+    Actor, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, Row, RowResult, RunId, RunState,
+    Timestamp,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -26,8 +28,10 @@ use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::error::Error;
 use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
+pub use effect::{Begun, EffectKey, Outputs};
 pub use letter::{Letter, LetterFilter, LetterStatus, NewLetter};
 pub use listing::{Chunk, Listing, ListingStep};
+pub use place::Place;
 
 /// Everything durable.
 #[async_trait]
@@ -263,6 +267,28 @@ pub trait Store: Send + Sync + Debug {
     /// Forgets a schedule, not its runs; says whether it was there.
     async fn remove_schedule(&self, schedule: &ScheduleKey) -> Result<bool, Error>;
 
+    // Provenance.
+
+    /// Where a record may stand: batches whose smallest and largest record id have it between them, of runs on a connection, the
+    /// newest run first, from after a place on. Whether it stands there the batch tells. Listings ascend, so few batches of theirs
+    /// are named in vain; the lines of a file may come in any order.
+    async fn places(
+        &self,
+        connection: &ConnectionName,
+        record: &RecordId,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<Place>, Error>;
+
+    // Retention.
+
+    /// Runs that ended before a moment and whose values are not all purged, the oldest first. Those with open dead letters are none.
+    async fn outdated(&self, before: Timestamp, limit: u32) -> Result<Vec<RunId>, Error>;
+    /// Takes the values of a run that has ended away for good: rows, results, dead letters, effects, lines of its file; of each kind at
+    /// most `limit` pieces. The run and its counts stay. The first time marks the run as purged at the moment of `entry`, which
+    /// joins the audit in the same step. Says how many pieces; 0 when there are none left, or the run has not ended.
+    async fn purge(&self, entry: &NewAuditEntry, run: RunId, limit: u32) -> Result<u64, Error>;
+
     // The audit.
 
     /// Adds an entry, which stays. For acts that do not record themselves: added just before the act, so that nothing is done
@@ -297,40 +323,6 @@ pub trait Store: Send + Sync + Debug {
     /// Replaces the login, encrypted, and ends the lease, if its version is still `login.version - 1` (or there is
     /// none); says whether it did.
     async fn save_login(&self, connection: &ConnectionName, login: &Login) -> Result<bool, Error>;
-}
-
-/// The named outputs of an action.
-pub type Outputs = serde_json::Map<String, serde_json::Value>;
-
-/// What names an effect: an action makes something once for a row of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EffectKey {
-    /// The run.
-    pub run: RunId,
-    /// The row.
-    pub record: RecordId,
-    /// The action.
-    pub action: ActionId,
-}
-
-impl std::fmt::Display for EffectKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}/{}", self.run, self.record, self.action)
-    }
-}
-
-/// What was known of an effect that is to begin.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Begun {
-    /// Nothing: it begins now.
-    Now,
-    /// It was begun, and nobody knows whether it was made.
-    Before {
-        /// When it was first begun.
-        at: Timestamp,
-    },
-    /// It was made, and gave this.
-    Done(Outputs),
 }
 
 /// Takes the state and the moment, gives the state to keep (`None`: leave it).
@@ -391,6 +383,8 @@ pub struct Run {
     pub created_at: Timestamp,
     /// When it reached a final state.
     pub ended_at: Option<Timestamp>,
+    /// When its values were, or began to be, purged.
+    pub purged_at: Option<Timestamp>,
 }
 
 /// That a run waits.
@@ -529,6 +523,8 @@ pub struct Batch {
     pub results: Vec<RowResult>,
     /// When the values were read.
     pub pulled_at: Timestamp,
+    /// When the results were last saved.
+    pub saved_at: Option<Timestamp>,
     /// One more with each change of the results.
     pub revision: u64,
     /// The job that the CRM has for it.

@@ -205,6 +205,7 @@ pub(crate) struct StoredRun {
     pub(crate) warnings: String,
     pub(crate) created_at: Timestamp,
     pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) purged_at: Option<Timestamp>,
     pub(crate) listing: Option<String>,
     pub(crate) paused: Option<Paused>,
     pub(crate) connection_paused: Option<Paused>,
@@ -248,6 +249,7 @@ impl StoredRun {
             warnings: decode("the warnings", id, &self.warnings)?,
             created_at: self.created_at,
             ended_at: self.ended_at,
+            purged_at: self.purged_at,
         })
     }
 }
@@ -270,6 +272,7 @@ pub(crate) struct StoredBatch {
     pub(crate) results: String,
     pub(crate) states: String,
     pub(crate) pulled_at: Timestamp,
+    pub(crate) saved_at: Option<Timestamp>,
     pub(crate) revision: i64,
     pub(crate) job: Option<String>,
 }
@@ -282,6 +285,7 @@ impl StoredBatch {
             rows: Arc::new(source_page(run, &self.source)?),
             results: result_page(run, &self.results, &self.states)?,
             pulled_at: self.pulled_at,
+            saved_at: self.saved_at,
             revision: unsigned(self.revision),
             job: self.job,
         })
@@ -379,6 +383,17 @@ impl MemoryColumns {
             dropped,
         }
     }
+}
+
+/// The smallest and the largest record id of a page, as [`sought`] spells them; empty for an empty page.
+pub(crate) fn bounds(rows: &[Row]) -> (String, String) {
+    let ids = || rows.iter().map(|row| sought(&row.record));
+    (ids().min().unwrap_or_default(), ids().max().unwrap_or_default())
+}
+
+/// A record id to search by. PostgreSQL's text has no NUL.
+pub(crate) fn sought(record: &RecordId) -> String {
+    record.as_str().replace('\0', "\u{fffd}")
 }
 
 /// Rows that are left as they are.

@@ -240,7 +240,7 @@ async fn handle(context: &Context, message: &StageMessage, redelivered: bool) ->
         Work::SourceSync { chunk: Some(chunk) } => source_sync::read_chunk(context, &run, chunk).await,
         Work::AwaitRows => await_rows::await_rows(context, &run, message.attempt).await,
         Work::ConfigureChain => configure_chain::configure_chain(context, &run).await,
-        Work::Run { batch } => run_batch(context, &run, batch, coming).await,
+        Work::Run { batch } => Box::pin(run_batch(context, &run, batch, coming)).await,
         Work::Verify { batch } => verify::verify(context, &run, batch, coming).await,
     };
     match verdict {

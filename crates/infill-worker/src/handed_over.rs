@@ -81,6 +81,7 @@ mod tests {
             rows: Arc::new(vec![row; n_rows]),
             results: Vec::new(),
             pulled_at: Timestamp::UNIX_EPOCH,
+            saved_at: None,
             revision: 2,
             job: None,
         }

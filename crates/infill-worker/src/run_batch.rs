@@ -190,7 +190,8 @@ pub async fn run_batch(
         (Saved::LeaseLost, _) => Verdict::Drop,
         (Saved::Yes(_), BatchState::Ran) => {
             let revision = stored.revision + 1;
-            let batch = Batch { no, state, rows, results, pulled_at, revision, job: None };
+            let saved_at = Some(save.now);
+            let batch = Batch { no, state, rows, results, pulled_at, saved_at, revision, job: None };
             context.handed_over.keep(run.id, batch);
             Verdict::Then(Work::Verify { batch: no })
         }

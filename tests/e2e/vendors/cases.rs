@@ -6,6 +6,7 @@ pub(crate) mod failure;
 pub(crate) mod only;
 pub(crate) mod schedule;
 pub(crate) mod slice;
+pub(crate) mod trail;
 pub(crate) mod undo;
 pub(crate) mod writeback;
 
@@ -70,6 +71,8 @@ macro_rules! every_case {
             undo::an_undo_puts_back_what_nobody_changed_since_and_can_be_undone,
             undo::an_undo_takes_back_one_property_and_leaves_another,
             undo::a_process_killed_in_an_undo_loses_nothing,
+            trail::a_record_tells_which_runs_wrote_it_and_whether_that_is_still_there,
+            trail::a_purged_run_keeps_its_counts_and_cannot_be_taken_back,
             account::a_plan_that_does_not_fit_the_account_is_refused,
             account::nothing_secret_is_left_behind,
             account::a_refresh_token_used_up_by_two_workers_at_once_is_renewed_once,

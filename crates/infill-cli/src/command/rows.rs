@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use infill_model::{BatchNo, Outcome, PropertyName, Row, RowResult, value};
+use infill_model::{BatchNo, Outcome, PropertyName, RecordId, Row, RowResult, value};
 use infill_store::Store;
 use infill_store::store::Run;
 
 use crate::args::{self, RowFormat};
+use crate::command::purge::still_has_values;
 use crate::compose::Parts;
 use crate::exit::Exit;
 use crate::render::{self, JsonItems};
@@ -29,8 +30,10 @@ const PENDING: &str = "pending";
 /// Lists the rows of a run.
 pub(crate) async fn rows(parts: &Parts, args: &args::Rows) -> anyhow::Result<Exit> {
     let run = parts.find_run(&args.run).await?;
+    still_has_values(&run, "its rows can no longer be listed")?;
+    let wanted = Wanted { outcomes: &args.outcomes, record: args.record.as_ref() };
     let mut out = io::BufWriter::new(io::stdout().lock());
-    write(&mut out, parts.store.as_ref(), &run, &args.outcomes, args.format).await?;
+    write(&mut out, parts.store.as_ref(), &run, wanted, args.format).await?;
     out.flush().context("print the rows")?;
     Ok(Exit::Well)
 }
@@ -39,7 +42,7 @@ async fn write(
     out: &mut dyn Write,
     store: &dyn Store,
     run: &Run,
-    outcomes: &[Outcome],
+    wanted: Wanted<'_>,
     format: RowFormat,
 ) -> anyhow::Result<()> {
     let mut sink: Box<dyn Sink + '_> = match format {
@@ -55,7 +58,7 @@ async fn write(
         for batch in &batches {
             for (idx, row) in batch.rows.iter().enumerate() {
                 let result = batch.results.get(idx);
-                if is_wanted(result, outcomes) {
+                if wanted.has(row, result) {
                     sink.row(row, result)?;
                 }
             }
@@ -63,9 +66,21 @@ async fn write(
     }
 }
 
-fn is_wanted(result: Option<&RowResult>, outcomes: &[Outcome]) -> bool {
-    let outcome = result.and_then(RowResult::outcome);
-    outcomes.is_empty() || outcome.is_some_and(|outcome| outcomes.contains(&outcome))
+/// Which rows; everything given must match.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    /// Those that ended so; none for all.
+    outcomes: &'a [Outcome],
+    record: Option<&'a RecordId>,
+}
+
+impl Wanted<'_> {
+    fn has(self, row: &Row, result: Option<&RowResult>) -> bool {
+        let outcome = result.and_then(RowResult::outcome);
+        let has_outcome =
+            self.outcomes.is_empty() || outcome.is_some_and(|outcome| self.outcomes.contains(&outcome));
+        has_outcome && self.record.is_none_or(|record| *record == row.record)
+    }
 }
 
 /// Takes rows one by one.
@@ -206,7 +221,8 @@ mod tests {
         let (store, run) = sample::store_with_rows().await;
         assert_eq!(run.state, RunState::SourceSync);
         let mut out = Vec::new();
-        write(&mut out, &*store, &run, outcomes, format).await.unwrap();
+        let wanted = Wanted { outcomes, record: None };
+        write(&mut out, &*store, &run, wanted, format).await.unwrap();
         String::from_utf8(out).unwrap()
     }
 

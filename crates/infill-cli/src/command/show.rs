@@ -97,6 +97,10 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         let seconds = ended.duration_since(run.created_at).as_secs();
         facts.push(("ended", format!("{}, after {seconds} s", render::moment(ended))));
     }
+    if let Some(purged) = run.purged_at {
+        let what = "its rows, before-images and dead letters are gone, and it cannot be taken back";
+        facts.push(("purged", format!("{}: {what}", render::moment(purged))));
+    }
     facts.extend(run.warnings.iter().map(|warning| ("warning", warning.clone())));
     facts
 }
@@ -106,6 +110,9 @@ fn hints(run: &Run, is_embedded: bool) -> Vec<String> {
     let id = run.id;
     let counts = &run.progress.counts;
     let mut hints = Vec::new();
+    if run.purged_at.is_some() {
+        return hints;
+    }
     match run.state {
         RunState::SourceSync
         | RunState::AwaitRows
@@ -189,6 +196,16 @@ mod tests {
         }
         assert!(said.contains(&format!("next        infill resume {}", run.id)), "{said}");
         assert!(said.contains("next        infill resume --connection main"), "{said}");
+    }
+
+    #[test]
+    fn a_purged_run_says_since_when_and_sends_nobody_to_its_rows() {
+        let mut run = sample::run(RunState::Completed);
+        run.progress.counts.held = 1;
+        run.purged_at = Some(sample::now());
+        let said = shown_of(&run, true);
+        assert!(said.contains(&format!("purged      {}: its rows", render::moment(sample::now()))), "{said}");
+        assert!(!said.contains("infill rows"), "{said}");
     }
 
     #[test]

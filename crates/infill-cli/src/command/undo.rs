@@ -15,6 +15,7 @@ use infill_store::store::{Batch, Run};
 use infill_worker::preflight::{self, Preflight};
 
 use crate::args;
+use crate::command::purge::still_has_values;
 use crate::command::run::{Stamp, leave, record_at, report, work_and_follow};
 use crate::compose::Parts;
 use crate::exit::{Exit, Usage};
@@ -37,6 +38,7 @@ pub(crate) async fn undo(parts: &Parts, args: &args::Undo) -> anyhow::Result<Exi
         );
         return Err(Usage(message).into());
     }
+    still_has_values(&run, "it can no longer be taken back")?;
     let chosen: HashSet<RecordId> = args.records.iter().cloned().collect();
     let nothing = || {
         Usage(format!("run {id} wrote nothing that could be taken back; `infill rows {id}` lists its rows"))

@@ -21,6 +21,7 @@ use super::{
     Config, Connection, Distributed, Engine, Planner, Secret, Surroundings, Switches, Vendor, Worker,
     document,
 };
+use crate::age::Age;
 use crate::config::vendor::{Terms, VENDOR_KEYS, Window};
 
 pub(super) const SECTIONS: &[&str] =
@@ -29,7 +30,7 @@ pub(super) const ENGINE_KEYS: &[&str] = &["kind"];
 pub(super) const STORE_KEYS: &[&str] = &["path", "url_env", "schema"];
 pub(super) const BROKER_KEYS: &[&str] = &["url_env", "prefix"];
 pub(super) const WORKER_KEYS: &[&str] = &["concurrency", "batches_in_flight"];
-pub(super) const PLANNER_KEYS: &[&str] = &["republish_after_seconds"];
+pub(super) const PLANNER_KEYS: &[&str] = &["republish_after_seconds", "retention"];
 pub(super) const SERVER_KEYS: &[&str] = &["listen"];
 pub(super) const CONNECTION_KEYS: &[&str] = &[
     "crm",
@@ -252,12 +253,24 @@ impl Reader<'_> {
 
     fn planner(&mut self, sections: &Fields<'_>) -> Option<Planner> {
         let fields = self.section(sections, "planner", PLANNER_KEYS)?;
-        let republish_after = fields
-            .and_then(|fields| fields.get("republish_after_seconds"))
+        let of = |key: &str| fields.as_ref().and_then(|fields| fields.get(key));
+        let republish_after = of("republish_after_seconds")
             .map_or(Some(DEFAULT_REPUBLISH_AFTER_SECONDS), |at| {
                 at.integer(1..=MAX_REPUBLISH_AFTER_SECONDS, &mut self.faults)
             });
-        Some(Planner { republish_after: Duration::from_secs(republish_after?) })
+        let retention = of("retention").map_or(Some(None), |at| self.age(&at).map(Some));
+        Some(Planner { republish_after: Duration::from_secs(republish_after?), retention: retention? })
+    }
+
+    fn age(&mut self, at: &At<'_>) -> Option<Duration> {
+        let read = at.name(&mut self.faults)?.parse::<Age>();
+        match read {
+            Ok(Age(age)) => Some(age),
+            Err(why) => {
+                self.faults.push(at.fault(FaultCode::InvalidValue, why));
+                None
+            }
+        }
     }
 
     fn listen(&mut self, sections: &Fields<'_>) -> Option<Option<SocketAddr>> {

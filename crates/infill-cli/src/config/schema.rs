@@ -116,11 +116,12 @@ pub(crate) fn schema() -> Value {
                 "concurrency": count("Messages handled at once by one worker.", 16),
                 "batches_in_flight": count("Batches in flight per run.", 8),
             })),
-            "planner": table("Lost work.", json!({
+            "planner": table("Lost work, and how long values are kept.", json!({
                 "republish_after_seconds": {
                     "type": "integer", "minimum": 1, "maximum": 86_400, "default": 60,
                     "description": "Work that nobody touched for so long is published again.",
                 },
+                "retention": text("Values of runs that ended so long ago are purged, as in 90d; all are kept when left out."),
             })),
             "server": table("Metrics and health of worker and planner.", json!({
                 "listen": {

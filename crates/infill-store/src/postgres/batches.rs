@@ -36,7 +36,7 @@ pub(super) async fn lease(
                AND ($6 OR lease_until IS NULL OR lease_until <= $5 OR lease_owner = $3) \
                RETURNING revision IS NOT DISTINCT FROM $7, \
                CASE WHEN revision IS DISTINCT FROM $7 THEN source END AS source, \
-               CASE WHEN revision IS DISTINCT FROM $7 THEN results END AS results, no, state, states, pulled_at, revision, job";
+               CASE WHEN revision IS DISTINCT FROM $7 THEN results END AS results, no, state, states, pulled_at, saved_at, revision, job";
     let (owner, known) = (lease.owner.cast_signed(), known.map(signed));
     let taken =
         pool.query_opt(operation, sql, &[&id, &no, &owner, &lease.until, &now, &take_over, &known]).await?;
@@ -189,7 +189,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Batch>, Error> {
     let operation = "list batches";
     let after = after.map_or(-1, |no| i64::from(no.0));
-    let sql = "SELECT source, results, no, state, states, pulled_at, revision, job FROM batches \
+    let sql = "SELECT source, results, no, state, states, pulled_at, saved_at, revision, job FROM batches \
                WHERE run_id = $1 AND no > $2 ORDER BY no LIMIT $3";
     let rows = pool.query(operation, sql, &[&run.as_uuid(), &after, &i64::from(limit)]).await?;
     rows.iter().map(|row| read(row).map_err(Pool::unreadable(operation))?.read(run)).collect()
@@ -203,6 +203,7 @@ fn read(row: &Row) -> Result<StoredBatch, tokio_postgres::Error> {
         state: row.try_get("state")?,
         states: row.try_get("states")?,
         pulled_at: row.try_get("pulled_at")?,
+        saved_at: row.try_get("saved_at")?,
         revision: row.try_get("revision")?,
         job: row.try_get("job")?,
     })

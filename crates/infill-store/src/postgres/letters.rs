@@ -99,7 +99,7 @@ async fn reopen_in(
     let (id, no) = (run.as_uuid(), i64::from(batch.0));
     let pages = "SELECT source, results, states FROM batches WHERE run_id = $1 AND no = $2 FOR UPDATE";
     let pages = transaction.query_opt(pages, &[&id, &no]).await?;
-    let can_reopen = "SELECT state IN ('completed', 'stopped', 'running') FROM runs WHERE id = $1 FOR UPDATE";
+    let can_reopen = "SELECT state IN ('completed', 'stopped', 'running') AND purged_at IS NULL FROM runs WHERE id = $1 FOR UPDATE";
     let can_reopen = transaction.query_opt(can_reopen, &[&id]).await?.ok_or(Error::NoSuchRun(run))?;
     let (Some(pages), true) = (pages, can_reopen.try_get(0)?) else { return Ok(0) };
 

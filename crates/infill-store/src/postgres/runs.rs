@@ -55,7 +55,7 @@ macro_rules! run_columns {
     () => {
         concat!(
             "id, state, cause, parked_until, parked_why, row_cap, in_flight, slice, warnings, created_at, \
-             ended_at, listing, paused_at, paused_by, since, actor, ",
+             ended_at, listing, purged_at, paused_at, paused_by, since, actor, ",
             progress_columns!(),
             " FROM runs JOIN run_progress ON run_id = id LEFT JOIN paused_connections ON name = connection"
         )
@@ -241,8 +241,9 @@ fn stored(row: &Row) -> Result<StoredRun, tokio_postgres::Error> {
         created_at: row.try_get(11)?,
         ended_at: row.try_get(12)?,
         listing: row.try_get(13)?,
-        paused: Paused::read(row.try_get(14)?, row.try_get(15)?),
-        connection_paused: Paused::read(row.try_get(16)?, row.try_get(17)?),
-        progress: tally(row, 18)?.into(),
+        purged_at: row.try_get(14)?,
+        paused: Paused::read(row.try_get(15)?, row.try_get(16)?),
+        connection_paused: Paused::read(row.try_get(17)?, row.try_get(18)?),
+        progress: tally(row, 19)?.into(),
     })
 }

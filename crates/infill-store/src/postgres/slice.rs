@@ -8,7 +8,7 @@ use super::runs::{found, must_exist, progress, tally};
 use crate::error::Error;
 use crate::page::write_rows;
 use crate::store::{Chunk, ListingStep, NewBatch, Progress};
-use crate::stored::{decode, encode, len, n_same, progress_columns, signed};
+use crate::stored::{bounds, decode, encode, len, n_same, progress_columns, signed};
 
 pub(super) async fn save(pool: &Pool, run: RunId, slice: &ResolvedSlice) -> Result<(), Error> {
     let sql = "UPDATE runs SET slice = $2 WHERE id = $1";
@@ -60,6 +60,7 @@ pub(super) async fn store_chunk(
     let numbers: Vec<i64> = batches.iter().map(|batch| i64::from(batch.no.0)).collect();
     let lengths: Vec<i64> = batches.iter().map(|batch| signed(len(&batch.rows))).collect();
     let pages: Vec<String> = batches.iter().map(|batch| write_rows(&batch.rows)).collect::<Result<_, _>>()?;
+    let (firsts, lasts): (Vec<String>, Vec<String>) = batches.iter().map(|batch| bounds(&batch.rows)).unzip();
     let pulled_at: Vec<Timestamp> = batches.iter().map(|batch| batch.pulled_at).collect();
     let (n_rows, n_batches) = (lengths.iter().sum::<i64>(), signed(len(batches)));
     let sql = concat!(
@@ -67,10 +68,10 @@ pub(super) async fn store_chunk(
              UPDATE chunks SET read = true, touched_at = $3 WHERE run_id = $1 AND no = $2 AND NOT read \
              RETURNING (claimed_by IS NOT NULL)::int AS claimed \
          ), stored AS ( \
-             INSERT INTO batches (run_id, no, n_rows, source, pulled_at) \
-             SELECT $1, b.no, b.n_rows, b.source, b.pulled_at \
-             FROM done, unnest($4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[]) \
-                 AS b (no, n_rows, source, pulled_at) \
+             INSERT INTO batches (run_id, no, n_rows, source, pulled_at, first_record, last_record) \
+             SELECT $1, b.no, b.n_rows, b.source, b.pulled_at, b.first, b.last \
+             FROM done, unnest($4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[], $11::text[], $12::text[]) \
+                 AS b (no, n_rows, source, pulled_at, first, last) \
          ), counted AS ( \
              UPDATE run_progress p SET chunks_read = chunks_read + 1, \
                  chunks_in_flight = chunks_in_flight - done.claimed, n_rows = n_rows + $8, batches = batches + $9, \
@@ -96,6 +97,8 @@ pub(super) async fn store_chunk(
                 &n_rows,
                 &n_batches,
                 &n_same(batches),
+                &firsts,
+                &lasts,
             ],
         )
         .await?;

@@ -348,7 +348,7 @@ pub(super) async fn list(
 /// The columns that [`read`] reads.
 macro_rules! batch_query {
     () => {
-        "SELECT no, state, s.page, coalesce(r.page, '[]'), states, pulled_at, revision, job FROM batches b \
+        "SELECT no, state, s.page, coalesce(r.page, '[]'), states, pulled_at, revision, job, saved_at FROM batches b \
          JOIN source_pages s ON s.batch_id = b.id LEFT JOIN result_pages r ON r.batch_id = b.id"
     };
 }
@@ -364,5 +364,6 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredBatch> {
         pulled_at: moment(row.get(5)?),
         revision: row.get(6)?,
         job: row.get(7)?,
+        saved_at: row.get::<_, Option<i64>>(8)?.map(moment),
     })
 }

@@ -142,7 +142,7 @@ pub(super) async fn reopen(
 
 fn can_reopen(store: &Transaction<'_>, run: RunId, key: &str) -> Result<bool, Trouble> {
     let open: Option<bool> = store
-        .prepare_cached("SELECT state IN ('completed', 'stopped', 'running') FROM runs WHERE id = ?1")?
+        .prepare_cached("SELECT state IN ('completed', 'stopped', 'running') AND purged_at IS NULL FROM runs WHERE id = ?1")?
         .query_row([key], |row| row.get(0))
         .optional()?;
     Ok(open.ok_or(Error::NoSuchRun(run))?)

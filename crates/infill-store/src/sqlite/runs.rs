@@ -79,7 +79,7 @@ macro_rules! run_columns {
     () => {
         concat!(
             "id, state, cause, parked_until, parked_why, row_cap, in_flight, slice, warnings, created_at, \
-             ended_at, listing, paused_at, paused_by, since, actor, ",
+             ended_at, listing, purged_at, paused_at, paused_by, since, actor, ",
             progress_columns!(),
             " FROM runs JOIN run_progress ON run_id = id LEFT JOIN paused_connections ON name = connection"
         )
@@ -307,8 +307,9 @@ fn stored(row: &Row<'_>, id: RunId) -> rusqlite::Result<StoredRun> {
         created_at: moment(row.get(11)?),
         ended_at: at(12)?,
         listing: row.get(13)?,
-        paused: Paused::read(at(14)?, row.get(15)?),
-        connection_paused: Paused::read(at(16)?, row.get(17)?),
-        progress: tally(row, 18)?.into(),
+        purged_at: at(14)?,
+        paused: Paused::read(at(15)?, row.get(16)?),
+        connection_paused: Paused::read(at(17)?, row.get(18)?),
+        progress: tally(row, 19)?.into(),
     })
 }

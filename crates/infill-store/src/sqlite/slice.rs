@@ -10,7 +10,7 @@ use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::write_rows;
 use crate::store::{Chunk, ListingStep, NewBatch, Progress};
-use crate::stored::{decode, encode, len, n_same, signed};
+use crate::stored::{bounds, decode, encode, len, n_same, signed};
 
 pub(super) async fn save(connections: &Connections, run: RunId, slice: &ResolvedSlice) -> Result<(), Error> {
     let slice = encode(slice)?;
@@ -75,6 +75,7 @@ struct Encoded {
     n_rows: i64,
     page: String,
     pulled_at: i64,
+    bounds: (String, String),
 }
 
 pub(super) async fn store_chunk(
@@ -90,6 +91,7 @@ pub(super) async fn store_chunk(
             n_rows: signed(len(&batch.rows)),
             page: write_rows(&batch.rows)?,
             pulled_at: micros(batch.pulled_at),
+            bounds: bounds(&batch.rows),
         })
     };
     let n_same = n_same(batches);
@@ -125,12 +127,15 @@ pub(super) async fn store_chunk(
 }
 
 fn insert_batches(store: &Transaction<'_>, run: &str, batches: &[Encoded]) -> Result<(), Trouble> {
-    let mut insert_batch = store
-        .prepare_cached("INSERT INTO batches (run_id, no, n_rows, pulled_at) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut insert_batch = store.prepare_cached(
+        "INSERT INTO batches (run_id, no, n_rows, pulled_at, first_record, last_record) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
     let mut insert_page =
         store.prepare_cached("INSERT INTO source_pages (batch_id, page) VALUES (?1, ?2)")?;
     for batch in batches {
-        let id = insert_batch.insert(params![run, batch.no, batch.n_rows, batch.pulled_at])?;
+        let (first, last) = &batch.bounds;
+        let id = insert_batch.insert(params![run, batch.no, batch.n_rows, batch.pulled_at, first, last])?;
         insert_page.execute(params![id, batch.page])?;
     }
     Ok(())
