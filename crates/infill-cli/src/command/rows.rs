@@ -249,6 +249,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_row_of_one_record_can_be_asked_for() {
+        let (store, run) = sample::store_with_rows().await;
+        let mut out = Vec::new();
+        let record = RecordId::from("103");
+        let wanted = Wanted { outcomes: &[], record: Some(&record) };
+        write(&mut out, &*store, &run, wanted, RowFormat::Json).await.unwrap();
+        let rows: Vec<Value> = serde_json::from_slice(&out).unwrap();
+        assert_eq!((rows.len(), &rows[0]["record"]), (1, &json!("103")));
+    }
+
+    #[tokio::test]
     async fn json_is_one_array_with_every_value_to_the_letter() {
         let said = listed(RowFormat::Json, &[]).await;
         let rows: Vec<Value> = serde_json::from_str(&said).unwrap();

@@ -14,7 +14,7 @@ use infill_rules::undo::{INPUT, undo as judge, written};
 use infill_store::store::{Batch, Run};
 use infill_worker::preflight::{self, Preflight};
 
-use crate::args;
+use crate::args::{self, RunRef};
 use crate::command::purge::still_has_values;
 use crate::command::run::{Stamp, leave, record_at, report, work_and_follow};
 use crate::compose::Parts;
@@ -27,6 +27,9 @@ const BATCHES: u32 = 10;
 /// Records that a dry run shows with their values.
 const EXAMPLES: usize = 5;
 
+/// What is said of a run whose values are purged.
+const GONE: &str = "it can no longer be taken back";
+
 /// Takes a run back.
 pub(crate) async fn undo(parts: &Parts, args: &args::Undo) -> anyhow::Result<Exit> {
     let run = parts.find_run(&args.run).await?;
@@ -38,7 +41,7 @@ pub(crate) async fn undo(parts: &Parts, args: &args::Undo) -> anyhow::Result<Exi
         );
         return Err(Usage(message).into());
     }
-    still_has_values(&run, "it can no longer be taken back")?;
+    still_has_values(&run, GONE)?;
     let chosen: HashSet<RecordId> = args.records.iter().cloned().collect();
     let nothing = || {
         Usage(format!("run {id} wrote nothing that could be taken back; `infill rows {id}` lists its rows"))
@@ -63,6 +66,8 @@ pub(crate) async fn undo(parts: &Parts, args: &args::Undo) -> anyhow::Result<Exi
             .collect();
         parts.store.supply(stamp.id(), &part).await?;
     }
+    // A purge that began meanwhile may have taken rows away before they were read.
+    still_has_values(&parts.find_run(&RunRef::Id(id)).await?, GONE)?;
     if n_rows == 0 {
         return Err(nothing().into());
     }

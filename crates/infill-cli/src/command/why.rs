@@ -298,3 +298,71 @@ struct ChangeView<'a> {
     wanted: &'a Value,
     found: Option<&'a Value>,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+    use crate::sample;
+
+    fn asked(line: &str) -> Why {
+        match Args::try_parse_from(line.split(' ')).map(|args| args.command) {
+            Ok(Command::Why(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The answer about a record that is gone by now.
+    async fn said(store: &dyn Store, line: &str) -> String {
+        let args = asked(line);
+        let traces = Sought { args: &args, store }.traces().await.unwrap();
+        let story = Story {
+            connection: args.connection.as_str(),
+            object: args.object.as_str(),
+            record: args.record.clone(),
+            url: None,
+            gone: true,
+            properties: Vec::new(),
+            runs: traces.iter().map(|trace| trace.view(args.property.as_ref())).collect(),
+            purged_runs: 2,
+        };
+        let mut out = Vec::new();
+        print::write(&mut out, &story).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_run_that_meant_to_write_a_record_says_why_it_did_not() {
+        let (store, run) = sample::store_with_rows().await;
+        let said = said(&*store, "infill why main contacts 102").await;
+        for part in [
+            "contacts 102 on main",
+            "no longer there",
+            &format!("failed  \"Phones\", run {}", run.id),
+            "phone: (empty) → 1\\u{1b}[2J, refused or out of tries",
+            "why: Zoë's \"phone\", is no number (INVALID)",
+            "the values of 2 runs on contacts of this connection were purged",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_asked_for_is_answered() {
+        let (store, _) = sample::store_with_rows().await;
+        for line in [
+            "infill why main contacts 102 email",
+            "infill why main companies 102",
+            "infill why other contacts 102",
+            "infill why main contacts 103",
+            "infill why main contacts 1019",
+        ] {
+            let said = said(&*store, line).await;
+            assert!(said.contains("no run in this store wrote it, or meant to"), "{line}: {said}");
+        }
+        let said = said(&*store, "infill why main contacts 101 phone").await;
+        assert!(said.contains("(202) 225-2801 → +12022252801, read back and equal"), "{said}");
+    }
+}

@@ -21,6 +21,7 @@ concurrency = 4
 batches_in_flight = 2
 [planner]
 republish_after_seconds = 7
+retention = "90d"
 [server]
 listen = ""
 [connections.main-hubspot]
@@ -100,6 +101,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!(distributed.prefix, "infill-eu");
     assert_eq!(config.worker, Worker { concurrency: 4, batches_in_flight: 2 });
     assert_eq!(config.planner.republish_after, Duration::from_secs(7));
+    assert_eq!(config.planner.retention, Some(Duration::from_hours(90 * 24)));
     assert_eq!(config.listen, None);
 
     let main = config.connection(&"main-hubspot".into()).unwrap();
@@ -226,6 +228,10 @@ fn each_mistake_has_a_place_and_a_way_out() {
                 "conf/infill.toml:4:15: worker.concurrency: expected a whole number from 1 to 1024",
                 "conf/infill.toml:5:1: worker: unknown key \"batches\"; did you mean \"batches_in_flight\"?",
             ],
+        ),
+        (
+            "[planner]\nretention = \"1y\"".to_owned(),
+            vec!["conf/infill.toml:2:13: planner.retention: not an age; give weeks, days or hours"],
         ),
         ("[server]\nlisten = \"9464\"".to_owned(), vec!["server.listen: expected an address and a port"]),
         (
