@@ -25,6 +25,8 @@ use self::table::{Bound, Table};
 /// Calls and batches at once, of the worker and of the bare loop alike.
 const CONCURRENCY: usize = 16;
 
+const ONE_WORKER: Pair = Pair::Distributed { workers: 1 };
+
 /// Rows of the large runs, of the small ones, and of those under HubSpot's limits.
 const LARGE: u64 = 100_000;
 const SMALL: u64 = 10_000;
@@ -53,18 +55,54 @@ struct Seen {
     share: Option<f64>,
 }
 
-/// Runs the benchmark and prints its table.
-pub(crate) fn bench(root: &Path, site: Site) -> anyhow::Result<()> {
-    let programs = Programs::build(root, site)?;
-    let one = Pair::Distributed { workers: 1 };
-    let mut table = Table::new();
+/// A part of the benchmark that stands by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Large runs on HubSpot without limits, beside a bare loop.
+    Large,
+    /// How much of an allowance is used.
+    Limits,
+    /// What a thousand rows cost on each CRM.
+    Crms,
+    /// A large run on Salesforce by jobs.
+    Jobs,
+}
 
+/// Runs these parts of the benchmark, or all when there are none, and prints its table.
+pub(crate) fn bench(root: &Path, site: Site, parts: &[Part]) -> anyhow::Result<()> {
+    let programs = Programs::build(root, site)?;
+    let mut table = Table::new();
+    let is_wanted = |part| parts.is_empty() || parts.contains(&part);
+    if is_wanted(Part::Large) {
+        large(&mut table, &programs)?;
+    }
+    if is_wanted(Part::Limits) {
+        for pair in [Pair::Embedded, ONE_WORKER, Pair::Distributed { workers: 4 }] {
+            pace(&mut table, &programs, &Case::of(&HUBSPOT, pair, LIMITED).limited(), 0.97)?;
+        }
+        let pipedrive = Case::of(&PIPEDRIVE, Pair::Embedded, LIMITED_PIPEDRIVE).limited();
+        pace(&mut table, &programs, &pipedrive, 0.85)?;
+    }
+    if is_wanted(Part::Crms) {
+        for crm in [&HUBSPOT, &SALESFORCE, &PIPEDRIVE] {
+            compare(&mut table, &programs, crm)?;
+        }
+    }
+    if is_wanted(Part::Jobs) {
+        by_jobs(&mut table, &programs, &SALESFORCE_BULK)?;
+    }
+    table.print();
+    Ok(())
+}
+
+/// Large runs and small ones on both engine pairs, as fast as they go, beside a loop that does nothing but the calls.
+fn large(table: &mut Table, programs: &Programs) -> anyhow::Result<()> {
     eprintln!("bare loop, {LARGE} rows");
     let bare = programs.bare_loop(LARGE)?;
     table.row("rows/s", "bare loop, 100,000 rows", per_second(&bare), Bound::None);
     table.row("CPU s per 10,000 rows", "bare loop", cpu(&bare), Bound::None);
 
-    for (pair, most_time, most_cpu) in [(Pair::Embedded, 1.5, 0.30), (one, 2.5, 0.45)] {
+    for (pair, most_time, most_cpu) in [(Pair::Embedded, 1.5, 0.30), (ONE_WORKER, 2.5, 0.45)] {
         let small = programs.run(&Case::of(&HUBSPOT, pair, SMALL))?;
         let large = programs.run(&Case::of(&HUBSPOT, pair, LARGE))?;
         let label = pair.label();
@@ -110,16 +148,6 @@ pub(crate) fn bench(root: &Path, site: Site) -> anyhow::Result<()> {
         let growth = (large.seconds / as_float(large.rows)) / (small.seconds / as_float(small.rows));
         table.row("time per row, 100,000 over 10,000", &label, growth, Bound::AtMost(1.15));
     }
-
-    for pair in [Pair::Embedded, one, Pair::Distributed { workers: 4 }] {
-        pace(&mut table, &programs, &Case::of(&HUBSPOT, pair, LIMITED).limited(), 0.97)?;
-    }
-    for crm in [&HUBSPOT, &SALESFORCE, &PIPEDRIVE] {
-        compare(&mut table, &programs, crm)?;
-    }
-    by_jobs(&mut table, &programs, &SALESFORCE_BULK)?;
-    pace(&mut table, &programs, &Case::of(&PIPEDRIVE, Pair::Embedded, LIMITED_PIPEDRIVE).limited(), 0.85)?;
-    table.print();
     Ok(())
 }
 

@@ -36,7 +36,10 @@ enum Command {
     /// Keeps both services up until Ctrl-C and prints the variables that name them, for plain `cargo test`.
     Services,
     /// Measures the real programs against the simulator and prints what was promised next to what was seen.
-    Bench,
+    Bench {
+        /// The parts to measure; all of them when none is named.
+        parts: Vec<bench::Part>,
+    },
     /// Checks who depends on whom, and that documents speak of what exists.
     Layout,
 }
@@ -46,7 +49,7 @@ async fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Test { args } => test::test(&args).await,
         Command::Services => test::keep_services().await,
-        Command::Bench => run_bench().await,
+        Command::Bench { parts } => run_bench(parts).await,
         Command::Layout => check_layout(),
     };
     outcome.unwrap_or_else(|error| {
@@ -55,13 +58,13 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn run_bench() -> anyhow::Result<ExitCode> {
+async fn run_bench(parts: Vec<bench::Part>) -> anyhow::Result<ExitCode> {
     let services = services::Services::have().await?;
     let mut interrupt = test::Interrupt::listen()?;
     let site = bench::Site::new(&services.amqp_url, &services.database_url, Handle::current());
     let (root, on_site) = (root()?, site.clone());
     // It waits for processes, and takes away what it made on its way out, so it is never just dropped.
-    let mut measuring = tokio::task::spawn_blocking(move || bench::bench(&root, on_site));
+    let mut measuring = tokio::task::spawn_blocking(move || bench::bench(&root, on_site, &parts));
     let measured = tokio::select! {
         measured = &mut measuring => measured,
         () = interrupt.came() => {
