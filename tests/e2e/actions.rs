@@ -283,13 +283,15 @@ async fn trouble_with_the_call_postpones_the_batch_and_a_retry_makes_nothing_twi
         let guilty = of_object(&world, "Account").remove(N_ROWS - 1);
         let name = value(&world, "Account", &guilty, "Name");
         world.set_faults(&format!(
-            "503,op=record-create,after=7,count=2;row-error,op=record-create,field=Subject,sent=Call {name}"
+            "503,op=record-create,after=7,count=2;403,cause=concurrent,op=record-create,after=12,count=1;row-error,op=record-create,field=Subject,sent=Call {name}"
         ));
         let ended = world.run(&plan(TASK, "{{task.record_id}}")).await;
         assert_eq!(ended.ids(Outcome::Failed), [guilty.as_str()], "{}", world.logs());
         assert_eq!(of_object(&world, "Task").len(), N_ROWS - 1);
         let letters = world.letters(&ended.run).await;
         assert_eq!(letters[0].letter.cause.code, "FIELD_CUSTOM_VALIDATION_EXCEPTION");
+        let [unavailable, throttled, ..] = world.control.fault_strikes()[..] else { panic!("three faults") };
+        assert_eq!((unavailable, throttled), (2, 1), "{}", world.logs());
         world.set_faults("");
         let retried = world.infill(&["dead-letters", "retry", "--run", "latest", "--yes"]).await;
         assert_eq!(retried.code, 0, "{}", retried.err);
