@@ -125,7 +125,7 @@ fn queued(actions: &[CompiledAction]) -> Vec<Cell> {
 }
 
 fn cell_of(action: &CompiledAction, status: CellStatus) -> Cell {
-    Cell { action: action.id.clone(), status, outputs: serde_json::Map::new(), error: None }
+    Cell { action: action.id.clone(), status, outputs: Properties::new(), error: None }
 }
 
 /// What stands for the error of a cell that failed without one.
@@ -151,7 +151,7 @@ fn pass(action: &CompiledAction, row: RowView<'_>, scripts: &mut Scripts, cell: 
     }
     match action.step.run(row, scripts) {
         Ok(Produced::Outputs(outputs)) => {
-            cell.outputs = outputs;
+            cell.outputs = outputs.into_iter().map(|(name, value)| (name.into(), value)).collect();
             Passed::On
         }
         Ok(Produced::Stop(reason)) => {

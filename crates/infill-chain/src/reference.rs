@@ -272,7 +272,7 @@ impl Bound {
         let found = match &self.slot {
             Slot::Input(name) => row.inputs.get(name),
             Slot::Output { action, output } => {
-                row.cells.get(*action).and_then(|cell| cell.outputs.get(output))
+                row.cells.get(*action).and_then(|cell| cell.outputs.get(output.as_str()))
             }
         };
         let value = found.unwrap_or(&NULL);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::ActionId;
-use crate::value::Value;
+use crate::properties::Properties;
 
 /// The state of a cell. Words of the public action pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,9 +30,9 @@ pub struct Cell {
     pub action: ActionId,
     /// How it ended.
     pub status: CellStatus,
-    /// Named outputs; empty unless complete.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub outputs: serde_json::Map<String, Value>,
+    /// Named outputs; empty unless complete. As small as properties: a large batch has a cell for each action of each row.
+    #[serde(default, skip_serializing_if = "Properties::is_empty")]
+    pub outputs: Properties,
     /// Why it did not complete; always there for `failed` and `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CellError>,

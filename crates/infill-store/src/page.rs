@@ -187,7 +187,7 @@ impl ResultCell {
         let Self(kind, values, error) = self;
         let kind = kinds.get(kind).filter(|kind| kind.outputs.len() == values.len());
         let kind = kind.ok_or(Unreadable::Reference)?;
-        let outputs = kind.outputs.iter().map(|name| name.to_string()).zip(values).collect();
+        let outputs = kind.outputs.iter().cloned().zip(values).collect();
         Ok(Cell { action: kind.action.clone().into_owned(), status: kind.status, outputs, error })
     }
 }
@@ -212,7 +212,7 @@ impl<'a> Names<'a> {
 struct Kind<'a> {
     action: Cow<'a, ActionId>,
     status: CellStatus,
-    outputs: Vec<Cow<'a, str>>,
+    outputs: Vec<PropertyName>,
 }
 
 /// Distinct kinds of cells, in the order they were met.
@@ -222,17 +222,16 @@ struct Kinds<'a>(Vec<Kind<'a>>);
 impl<'a> Kinds<'a> {
     /// Where the kind of this cell stands.
     fn place(&mut self, cell: &'a Cell) -> usize {
-        let outputs = || cell.outputs.keys().map(String::as_str);
         let known = self.0.iter().position(|kind| {
             kind.status == cell.status
                 && *kind.action == cell.action
-                && kind.outputs.iter().map(|name| &**name).eq(outputs())
+                && kind.outputs.iter().eq(cell.outputs.keys())
         });
         known.unwrap_or_else(|| {
             self.0.push(Kind {
                 action: Cow::Borrowed(&cell.action),
                 status: cell.status,
-                outputs: outputs().map(Cow::Borrowed).collect(),
+                outputs: cell.outputs.keys().cloned().collect(),
             });
             self.0.len().saturating_sub(1)
         })
@@ -290,12 +289,7 @@ fn properties(
     values: Vec<Value>,
 ) -> Result<Properties, Unreadable> {
     let names = names.get(place).filter(|names| names.len() == values.len());
-    let mut properties = Properties::new();
-    // Few and in order already: cheaper one by one than sorted and built in bulk, as `collect` would.
-    for (name, value) in names.ok_or(Unreadable::Reference)?.iter().zip(values) {
-        properties.insert(name.clone(), value);
-    }
-    Ok(properties)
+    Ok(names.ok_or(Unreadable::Reference)?.iter().cloned().zip(values).collect())
 }
 
 /// A state as one word: its own, or the outcome of a settled row.
@@ -384,7 +378,7 @@ mod tests {
         ("[ab]", status, outputs, error).prop_map(|(action, status, outputs, error)| Cell {
             action: action.into(),
             status,
-            outputs: outputs.into_iter().collect(),
+            outputs: outputs.into_iter().map(|(name, value)| (name.into(), value)).collect(),
             error: error.map(|(code, message)| CellError { code, message }),
         })
     }
@@ -443,7 +437,7 @@ mod tests {
         let cell = Cell {
             action: "greet".into(),
             status: CellStatus::Complete,
-            outputs: [("text".to_owned(), json!("Hi"))].into_iter().collect(),
+            outputs: [("text".into(), json!("Hi"))].into(),
             error: None,
         };
         let intended = RowResult {

@@ -279,10 +279,13 @@ pub(crate) struct StoredBatch {
 
 impl StoredBatch {
     pub(crate) fn read(self, run: RunId) -> Result<Batch, Error> {
+        let rows = Arc::new(source_page(run, &self.source)?);
+        // The text of a large batch is not kept beside what is read of it.
+        drop(self.source);
         Ok(Batch {
             no: BatchNo(small(self.no)),
             state: batch_state(run, &self.state)?,
-            rows: Arc::new(source_page(run, &self.source)?),
+            rows,
             results: result_page(run, &self.results, &self.states)?,
             pulled_at: self.pulled_at,
             saved_at: self.saved_at,

@@ -153,7 +153,7 @@ fn end_cell(results: &mut [RowResult], i: usize, call: &Call, answer: Result<Out
     match answer {
         Ok(outputs) => {
             cell.status = CellStatus::Complete;
-            cell.outputs = outputs;
+            cell.outputs = outputs.into_iter().map(|(name, value)| (name.into(), value)).collect();
         }
         Err(error) => {
             cell.status = CellStatus::Failed;
@@ -165,6 +165,7 @@ fn end_cell(results: &mut [RowResult], i: usize, call: &Call, answer: Result<Out
 
 #[cfg(test)]
 mod tests {
+    use infill_model::Properties;
     use infill_model::cell::Cell;
     use serde_json::json;
 
@@ -175,7 +176,7 @@ mod tests {
         let cell = |id: &str| Cell {
             action: id.into(),
             status: CellStatus::Running,
-            outputs: Outputs::new(),
+            outputs: Properties::new(),
             error: None,
         };
         let mut results = [RowResult { cells: vec![cell("a"), cell("b")], ..RowResult::default() }];

@@ -137,6 +137,9 @@ pub async fn run_batch(
         has_produced = false;
     }
 
+    if !has_produced {
+        forget_cells(&mut results);
+    }
     let mut writing = Writing {
         crm: crm.as_ref(),
         compiled: &compiled,
@@ -294,6 +297,13 @@ pub(crate) async fn let_go(
     };
     context.store.save_batch(run.id, *no, lease, &save).await?;
     Ok(())
+}
+
+/// Lets go of cells, which are stored and not needed to write or to verify: in a large batch they take as much memory as its rows.
+pub(crate) fn forget_cells(results: &mut [RowResult]) {
+    for result in results {
+        result.cells = Vec::new();
+    }
 }
 
 /// How far a batch is, by its rows.

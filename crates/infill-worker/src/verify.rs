@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::handed_over::lease_batch;
 use crate::letter::{newly_settled, outcomes};
 use crate::meter::take_calls;
-use crate::run_batch::{Coming, lease, let_go, state_of};
+use crate::run_batch::{Coming, forget_cells, lease, let_go, state_of};
 use crate::seen::learnt;
 use crate::verdict::{Failure, Verdict};
 use crate::write::{Looked, last_change, positions, read_targets, settle_gone};
@@ -35,7 +35,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
     let now = context.clock.now();
     let lease = lease(context, now);
     let leased = lease_batch(context, run.id, no, &lease, coming.takes_over(), now).await?;
-    let Some(batch) = leased else { return Ok(Verdict::Drop) };
+    let Some(mut batch) = leased else { return Ok(Verdict::Drop) };
     let not_its_turn = match batch.state {
         BatchState::Settled => Some(Verdict::Complete),
         BatchState::Pending if run.state == RunState::Cancelling => Some(Verdict::Complete),
@@ -46,6 +46,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
         let_go(context, run, &batch, &lease).await?;
         return Ok(verdict);
     }
+    forget_cells(&mut batch.results);
     let confirmed = positions(&batch.results, |result| result.state == RowState::Confirmed);
     let ids: Vec<RecordId> =
         confirmed.iter().filter_map(|i| batch.rows.get(*i)).map(|row| row.record.clone()).collect();

@@ -276,9 +276,9 @@ fn a_row_waits_for_what_another_system_gives_and_goes_on_from_there() {
     // Not answered, it is asked again.
     assert_eq!(evaluator.go_on(&row, waiting.cells.clone()), waiting);
     let mut cells = waiting.cells;
-    cells[0].outputs.insert("formatted_data".to_owned(), json!("kept"));
+    cells[0].outputs.insert("formatted_data".into(), json!("kept"));
     cells[1].status = CellStatus::Complete;
-    cells[1].outputs.insert("records_found".to_owned(), json!([{"Id": "001"}]));
+    cells[1].outputs.insert("records_found".into(), json!([{"Id": "001"}]));
     let done = evaluator.go_on(&row, cells);
     assert_eq!(done.decision, write(json!("001")));
     assert_eq!(done.cells[0].outputs["formatted_data"], "kept", "what ended is not run again");

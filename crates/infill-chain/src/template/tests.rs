@@ -32,7 +32,7 @@ fn render_with(text: &str, name: &str) -> Result<Value, Failure> {
         ("flag".into(), json!(true)),
         ("list".into(), serde_json::from_str(LIST).unwrap()),
     ]);
-    let outputs = serde_json::Map::from_iter([("formatted_data".to_owned(), json!(LIST))]);
+    let outputs = Properties::from([("formatted_data".into(), json!(LIST))]);
     let cells = [Cell { action: "a".into(), status: CellStatus::Complete, outputs, error: None }];
     template.resolve(RowView { inputs: &inputs, cells: &cells }).map(Cow::into_owned)
 }
