@@ -1,6 +1,6 @@
 //! Actions on single records: what they need of the account, what they send, and that nothing is made twice.
 
-use infill_crm::{ActionCall, ActionPlan, Crm, Error, Outputs, Replay, Unfit};
+use infill_crm::{ActionCall, ActionPlan, Crm, Delivery, Error, Outputs, Replay, Unfit};
 use infill_model::error::FaultCode;
 use infill_model::{Class, Timestamp, Value};
 use infill_salesforce::Config;
@@ -365,4 +365,34 @@ async fn several_that_may_be_the_lost_one_are_left_to_a_person() {
     let repeat = Some(Replay { is_repeat: true, ..replay });
     let error = perform(&world, "salesforce_create_record", create, repeat).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (Class::Rejected, "creation_unknown"));
+}
+
+#[tokio::test]
+async fn a_throttled_action_is_no_fault_of_its_row_and_made_nothing() {
+    let world = World::bundled().await;
+    let task = json!({"subject": "Call", "what_id": first(&world, "Account")});
+    let update = json!({
+        "record_id": first(&world, "Account"), "salesforce_object": "Account",
+        "add_fields_and_their_values": fields(&[("Site", json!("here"))]),
+    });
+    for (kind, inputs, operation) in [
+        ("salesforce_create_task", task, "record-create"),
+        ("salesforce_update_record", update, "record-update"),
+    ] {
+        for (cause, day_spent, seconds) in
+            [("daily", true, 900), ("concurrent", false, 10), ("long-transactions", false, 30)]
+        {
+            world.quota.observed.lock().unwrap().clear();
+            world.faults(&format!("403,cause={cause},op={operation},count=1"));
+            let error = perform(&world, kind, inputs.clone(), None).await.unwrap_err();
+            assert_eq!((error.class, error.delivery), (Class::Throttled, Delivery::Refused), "{cause}");
+            let wait = error.until.unwrap().as_second() - now(&world).as_second();
+            assert!((seconds - 1..=seconds).contains(&wait), "{cause}: {wait}");
+            let observed = world.quota.observed.lock().unwrap();
+            let heard = observed.iter().find(|(_, seen)| seen.cool_down_until == error.until);
+            assert!(heard.is_some_and(|(_, seen)| seen.day_spent == day_spent), "{cause}: {observed:?}");
+        }
+    }
+    assert_eq!(count(&world, "Task"), 0);
+    assert_eq!(value(&world, "Account", &first(&world, "Account"), "Site"), None);
 }
