@@ -15,7 +15,7 @@ async fn check_refused(world: &World, ended: &Ended, n_rows: u64, guilty: &[u64]
     assert_eq!(ended.records(Outcome::Failed), guilty);
     assert_eq!(ended.count(Outcome::Verified), n_rows - n_guilty);
     assert_eq!(ended.printed.code, 1, "{}", ended.printed.out);
-    let hint = format!("infill dead-letters list --run {}   ({n_guilty} open)", ended.run.id);
+    let hint = format!("infill dead-letters --run {}   ({n_guilty} open)", ended.run.id);
     assert!(ended.printed.out.contains(&hint), "{}", ended.printed.out);
 
     let letters = world.letters(&ended.run).await;

@@ -1,6 +1,7 @@
 //! What can be typed: parsed here and nowhere else, resolved by nobody here.
 
 pub(crate) mod audit;
+pub(crate) mod dead_letters;
 pub(crate) mod pause;
 pub(crate) mod schedules;
 pub(crate) mod trail;
@@ -32,7 +33,7 @@ First steps:
   infill check plan.yaml               check a plan against the live account
   infill run plan.yaml                 run it; the first time on 5 rows
   infill rows latest --outcome failed  what did not go well, and why
-  infill dead-letters list             what waits for a person";
+  infill dead-letters                  what waits for a person, by cause";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -156,9 +157,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  infill rows latest --format csv > run.csv\n  infill purge latest\n  infill purge --older-than 90d"
     )]
     Purge(trail::Purge),
-    /// Looks after rows that will not be tried again by themselves
-    #[command(subcommand)]
-    DeadLetters(DeadLetters),
+    /// Shows why rows will not be tried again by themselves, the most frequent cause first; shows, retries and discards them
+    #[command(after_help = dead_letters::EXAMPLES)]
+    DeadLetters(Box<dead_letters::DeadLetters>),
     /// Lists the lists of a connection's account
     Lists(Lists),
     /// Lists an object's properties: type, writable or why not, options
@@ -311,81 +312,6 @@ pub(crate) struct Undo {
     /// Record the undo and leave it to the workers
     #[arg(long)]
     pub(crate) detach: bool,
-}
-
-/// `infill dead-letters …`.
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum DeadLetters {
-    /// Lists dead letters, oldest first
-    List(LettersList),
-    /// Shows one dead letter with all that is known of it
-    Show(LettersShow),
-    /// Tries rows again whose letters are open; says how many and asks first
-    #[command(after_help = "Examples:\n  infill dead-letters retry 17 18\n  \
-                      infill dead-letters retry --run latest --code INVALID_OPTION --yes")]
-    Retry(LettersSelected),
-    /// Gives open letters up; says how many and asks first
-    Discard(LettersSelected),
-}
-
-/// `infill dead-letters list`.
-#[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct LettersList {
-    /// Only letters of this run
-    #[arg(long, value_name = "RUN")]
-    pub(crate) run: Option<RunRef>,
-    /// Only letters with this code
-    #[arg(long, value_name = "CODE")]
-    pub(crate) code: Option<String>,
-    /// Only letters with this status
-    #[arg(long, value_enum, default_value_t = Status::Open)]
-    pub(crate) status: Status,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) limit: u32,
-    /// How the listing is printed
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-/// `infill dead-letters show`.
-#[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct LettersShow {
-    /// The letter
-    #[arg(value_name = "ID")]
-    pub(crate) id: i64,
-    /// How it is printed
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-/// `infill dead-letters retry` and `infill dead-letters discard`.
-#[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct LettersSelected {
-    /// Which letters.
-    #[command(flatten)]
-    pub(crate) which: WhichLetters,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-}
-
-/// Which letters are meant; all of them only when that is said.
-#[derive(Clone, Debug, ClapArgs)]
-#[group(required = true, multiple = true)]
-pub(crate) struct WhichLetters {
-    /// Letters by id
-    #[arg(value_name = "ID", conflicts_with_all = ["run", "code", "all"])]
-    pub(crate) ids: Vec<i64>,
-    /// Open letters of this run
-    #[arg(long, value_name = "RUN")]
-    pub(crate) run: Option<RunRef>,
-    /// Open letters with this code
-    #[arg(long, value_name = "CODE")]
-    pub(crate) code: Option<String>,
-    /// Every open letter
-    #[arg(long, conflicts_with_all = ["run", "code"])]
-    pub(crate) all: bool,
 }
 
 /// `infill lists`.

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use infill_model::letter::{Exchange, SharedCause};
 use infill_model::row::{Cause, RowState};
 use infill_model::slice::Selection;
 use infill_model::{
@@ -145,8 +146,21 @@ pub(crate) async fn store_with_rows() -> (Kept, Run) {
             ..RowResult::default()
         },
     ];
-    let letter =
-        NewLetter { record: "102".into(), stage: Stage::Run, cause: refused, wanted, before: phone("") };
+    let letter = NewLetter {
+        record: "102".into(),
+        stage: Stage::Run,
+        cause: refused,
+        shared: SharedCause { id: "8c1d2f3a".into(), message: "Zoë's <value>, is no number".into() },
+        wanted,
+        before: phone(""),
+        found: phone("theirs"),
+        exchange: Some(Exchange {
+            request: "POST /batch/update".into(),
+            sent: r#"{"id":"102"}"#.into(),
+            status: 400,
+            answered: r#"{"message":"no"}"#.into(),
+        }),
+    };
     let save = BatchSave {
         results: &results,
         has_produced: true,

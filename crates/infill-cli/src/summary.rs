@@ -95,7 +95,7 @@ async fn hints(parts: &Parts, run: &Run) -> anyhow::Result<Vec<String>> {
     let open = LetterFilter { run: Some(id), status: Some(LetterStatus::Open), ..LetterFilter::default() };
     let n_letters = parts.store.count_letters(&open).await?;
     if n_letters > 0 {
-        hints.push(format!("look: infill dead-letters list --run {id}   ({n_letters} open)"));
+        hints.push(format!("look: infill dead-letters --run {id}   ({n_letters} open)"));
     }
     if run.cap.is_some_and(|cap| run.progress.ids >= cap)
         && run.state == RunState::Completed

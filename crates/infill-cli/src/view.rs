@@ -1,15 +1,18 @@
 //! What programs read as JSON. These shapes are documented by their names and stay; what the store keeps may change.
 
+use infill_model::letter::Exchange;
 use infill_model::row::{Cause, Gone};
 use infill_model::run::Forecast;
 use infill_model::slice::ResolvedSlice;
 use infill_model::{
-    Actor, Cell, ConnectionName, ObjectType, Outcome, Plan, Properties, RecordId, Row, RowResult, RunId,
-    RunState, Stage, Timestamp,
+    Actor, CauseId, Cell, ConnectionName, ObjectType, Outcome, Plan, Properties, RecordId, Row, RowResult,
+    RunId, RunState, Stage, Timestamp,
 };
 use infill_store::audit::{Act, AuditEntry};
 use infill_store::pause::Paused;
-use infill_store::store::{Letter, LetterStatus, Parked, Progress, Run};
+use infill_store::store::{
+    Letter, LetterCause, LetterChange, LetterEvent, LetterStatus, Parked, Progress, Run,
+};
 use serde::Serialize;
 
 /// A run.
@@ -115,9 +118,12 @@ pub(crate) struct LetterView<'a> {
     record: &'a RecordId,
     stage: Stage,
     status: LetterStatus,
+    cause_id: &'a CauseId,
     cause: &'a Cause,
     wanted: &'a Properties,
     before: &'a Properties,
+    found: Option<&'a Properties>,
+    exchange: Option<&'a Exchange>,
     attempts: u32,
     first_at: Timestamp,
     last_at: Timestamp,
@@ -126,19 +132,95 @@ pub(crate) struct LetterView<'a> {
 impl<'a> LetterView<'a> {
     /// A letter.
     pub(crate) fn of(letter: &'a Letter) -> Self {
+        let stored = &letter.letter;
         Self {
             id: letter.id,
             run: letter.run,
             batch: letter.batch.0,
-            record: &letter.letter.record,
-            stage: letter.letter.stage,
+            record: &stored.record,
+            stage: stored.stage,
             status: letter.status,
-            cause: &letter.letter.cause,
-            wanted: &letter.letter.wanted,
-            before: &letter.letter.before,
+            cause_id: &stored.shared.id,
+            cause: &stored.cause,
+            wanted: &stored.wanted,
+            before: &stored.before,
+            found: Some(&stored.found).filter(|found| !found.is_empty()),
+            exchange: stored.exchange.as_ref(),
             attempts: letter.attempts,
             first_at: letter.first_at,
             last_at: letter.last_at,
+        }
+    }
+}
+
+/// A dead letter with what surrounds it.
+#[derive(Debug, Serialize)]
+pub(crate) struct WholeLetterView<'a> {
+    #[serde(flatten)]
+    letter: LetterView<'a>,
+    plan_name: Option<&'a str>,
+    connection: Option<&'a ConnectionName>,
+    url: Option<String>,
+    history: Vec<EventView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventView<'a> {
+    letter: i64,
+    at: Timestamp,
+    #[serde(flatten)]
+    what: &'a LetterChange,
+}
+
+impl<'a> WholeLetterView<'a> {
+    /// A letter, its run, where its record is shown, and what happened to it.
+    pub(crate) fn of(
+        letter: &'a Letter,
+        run: Option<&'a Run>,
+        url: Option<String>,
+        history: &'a [LetterEvent],
+    ) -> Self {
+        let event =
+            |event: &'a LetterEvent| EventView { letter: event.letter, at: event.at, what: &event.what };
+        Self {
+            letter: LetterView::of(letter),
+            plan_name: run.map(|run| run.plan.name.as_str()),
+            connection: run.map(|run| &run.plan.connection),
+            url,
+            history: history.iter().map(event).collect(),
+        }
+    }
+}
+
+/// A cause of dead letters.
+#[derive(Debug, Serialize)]
+pub(crate) struct CauseView<'a> {
+    cause_id: &'a CauseId,
+    code: &'a str,
+    property: Option<&'a str>,
+    message: &'a str,
+    letters: u64,
+    first_at: Timestamp,
+    last_at: Timestamp,
+    example: i64,
+    example_record: Option<&'a RecordId>,
+    example_url: Option<&'a str>,
+}
+
+impl<'a> CauseView<'a> {
+    /// A cause with one of its letters.
+    pub(crate) fn of(cause: &'a LetterCause, example: Option<&'a Letter>, url: Option<&'a str>) -> Self {
+        Self {
+            cause_id: &cause.shared.id,
+            code: &cause.code,
+            property: cause.property.as_deref(),
+            message: &cause.shared.message,
+            letters: cause.n_letters,
+            first_at: cause.first_at,
+            last_at: cause.last_at,
+            example: cause.example,
+            example_record: example.map(|letter| &letter.letter.record),
+            example_url: url,
         }
     }
 }

@@ -120,11 +120,17 @@ pub fn checks(crm: &dyn Crm, properties: &[PropertyDef]) -> Vec<String> {
 
 /// A record's address is HTTPS and names the record.
 #[must_use]
-pub fn record_urls(crm: &dyn Crm, account: &Account, object: &ObjectType, record: &RecordId) -> Vec<String> {
+pub fn record_address(
+    crm: &dyn Crm,
+    account: &Account,
+    object: &ObjectType,
+    record: &RecordId,
+) -> Vec<String> {
     let mut broken = Broken::default();
-    if let Some(url) = crm.record_url(account, object, record) {
-        broken.unless(url.starts_with("https://"), || format!("record_url: {url} is HTTPS"));
-        broken.unless(url.contains(record.as_str()), || format!("record_url: {url} names {record}"));
+    if let Some(address) = crm.record_address(account, object) {
+        let url = address.of(record);
+        broken.unless(url.starts_with("https://"), || format!("record_address: {url} is HTTPS"));
+        broken.unless(url.contains(record.as_str()), || format!("record_address: {url} names {record}"));
     }
     broken.0
 }

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use infill_model::letter::RecordAddress;
 use infill_model::property::PropertyDef;
 use infill_model::row::Gone;
 use infill_model::slice::{ResolvedSlice, Selection};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{self, ActionCall, ActionPlan, Outputs, Unfit};
 use crate::error::Error;
+use crate::exchanged::Exchanged;
 
 /// One account in one CRM.
 ///
@@ -138,8 +140,8 @@ pub trait Crm: Send + Sync + Debug {
         Err(action::unprepared(call.kind))
     }
 
-    /// Where a person opens the record, when the account is known.
-    fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String>;
+    /// Where a person opens records of this kind, where the account tells.
+    fn record_address(&self, account: &Account, object: &ObjectType) -> Option<RecordAddress>;
 }
 
 /// An account, as the CRM describes it.
@@ -325,6 +327,10 @@ pub struct Job(pub String);
 
 /// What came of handing over updates.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each batch, and it is taken apart where it is given"
+)]
 pub enum Written {
     /// The vendor has answered.
     Answered(WriteAnswer),
@@ -362,6 +368,8 @@ pub struct WriteAnswer {
     pub gone: Vec<(RecordId, Gone)>,
     /// What stopped the write before every record had its answer.
     pub cut_short: Option<Error>,
+    /// The calls in which records were refused, as they went over the wire.
+    pub exchanged: Vec<Exchanged>,
 }
 
 /// Why one record's values are not accepted.

@@ -2,6 +2,8 @@
 
 use infill_model::{Class, RecordId, Timestamp};
 
+use crate::exchanged::Exchanged;
+
 /// A call that did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -26,6 +28,8 @@ pub struct Error {
     pub records: Vec<RecordId>,
     /// Whether the vendor may have committed the call all the same.
     pub delivery: Delivery,
+    /// What was asked and answered, when there was an answer.
+    pub exchanged: Option<Box<Exchanged>>,
 }
 
 /// Whether a failed call may have taken effect.
@@ -52,6 +56,7 @@ impl Error {
             max_attempts: None,
             records: Vec::new(),
             delivery: Delivery::Refused,
+            exchanged: None,
         }
     }
 }

@@ -47,6 +47,19 @@ pub enum Method {
     Put,
 }
 
+impl Method {
+    /// As it stands in a request.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Put => "PUT",
+        }
+    }
+}
+
 /// Whether a call can change anything at the vendor. Decides what a lost answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {

@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod crm;
 pub mod error;
 pub mod exchange;
+pub mod exchanged;
 pub mod meter;
 pub mod transport;
 
@@ -18,4 +19,5 @@ pub use crm::{
     Refusal, Update, Values, WriteAnswer, Written,
 };
 pub use error::{Delivery, Error};
+pub use exchanged::Exchanged;
 pub use transport::{CallObserver, Transport, TransportConfig};

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use infill_model::{Class, Clock, Timestamp};
+use infill_telemetry::redact::REDACTED;
 pub use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use crate::auth::{AccessToken, ClientCredentials, Scheme, Tokens};
 use crate::error::{Delivery, Error};
 use crate::exchange::{Answer, Body, Classified, Effect, Headers, Method, Reach, Request};
+use crate::exchanged::Exchanged;
 use crate::meter::{Meter, Observation, Quota};
 
 /// How long a connection may take to come up.
@@ -255,7 +257,8 @@ impl Transport {
         match (classified.result, answer) {
             (Ok(()), Some(answer)) => Ok(answer),
             (Ok(()), None) => Err(Error::new(Class::Bug, "no_answer", "a call ended well without an answer")),
-            (Err(error), _) => {
+            (Err(mut error), answer) => {
+                error.exchanged = answer.map(|answer| Box::new(Exchanged::of(request, &answer)));
                 let client = self.client_credentials.as_ref().map(|client| &client.secret);
                 let secret = token.map(|token| &token.secret);
                 Err(redacted(error, secret.or(client), &request.body))
@@ -422,8 +425,12 @@ fn redacted(mut error: Error, login: Option<&SecretString>, body: &Body) -> Erro
     const SHORTEST_SECRET: usize = 16;
     for secret in login.into_iter().chain(form.iter().map(|(_, value)| value)) {
         let secret = secret.expose_secret();
-        if secret.len() >= SHORTEST_SECRET && error.message.contains(secret) {
-            error.message = error.message.replace(secret, "[redacted]");
+        if secret.len() < SHORTEST_SECRET {
+            continue;
+        }
+        error.message = error.message.replace(secret, REDACTED);
+        if let Some(exchanged) = &mut error.exchanged {
+            exchanged.hide(secret);
         }
     }
     error

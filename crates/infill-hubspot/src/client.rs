@@ -9,9 +9,10 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use infill_crm::exchange::{Answer, Request, parse, unreadable};
 use infill_crm::{
-    Account, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Page, Pull, ReadAnswer, Record,
-    Refusal, Transport, Update, WriteAnswer, Written,
+    Account, Catalog, Costs, Crm, Cursor, Error, Exchanged, Job, Limits, ListInfo, Page, Pull, ReadAnswer,
+    Record, Refusal, Transport, Update, WriteAnswer, Written,
 };
+use infill_model::letter::RecordAddress;
 use infill_model::nearest::did_you_mean;
 use infill_model::property::PropertyDef;
 use infill_model::slice::{Readiness, ResolvedSlice, Selection};
@@ -459,8 +460,15 @@ impl Crm for HubSpot {
         within_batch(updates.len())?;
         let type_id = type_id(object)?;
         let request = request::batch_update(self.version, type_id, updates)?;
+        let mut exchanged = Vec::new();
         let settled = match self.call_about(&request, updates).await {
-            Ok(answer) => blame::settle(updates, &parse::<BatchUpdated<'_>>(VENDOR, &request, &answer)?),
+            Ok(answer) => {
+                let settled = blame::settle(updates, &parse::<BatchUpdated<'_>>(VENDOR, &request, &answer)?);
+                if !settled.refused.is_empty() {
+                    exchanged.push(Exchanged::of(&request, &answer));
+                }
+                settled
+            }
             // The whole batch was refused because of these.
             Err(error) if error.class == Class::Gone && !error.records.is_empty() => {
                 blame::Settled { missing: error.records, ..blame::Settled::default() }
@@ -476,8 +484,12 @@ impl Crm for HubSpot {
         }
         let missing =
             settled.missing.into_iter().map(|record| Missing { record, was_named: true }).collect::<Vec<_>>();
-        let mut written =
-            WriteAnswer { confirmed: settled.confirmed, refused: settled.refused, ..WriteAnswer::default() };
+        let mut written = WriteAnswer {
+            confirmed: settled.confirmed,
+            refused: settled.refused,
+            exchanged,
+            ..WriteAnswer::default()
+        };
         // The rest of the batch is written: a look-up that fails must not lose that, and leaves its row unconfirmed.
         match self.look_up(type_id, missing, &[]).await {
             Ok(found) => written.gone.extend(found.into_iter().filter_map(|one| match one {
@@ -497,9 +509,12 @@ impl Crm for HubSpot {
         check::check(property, value)
     }
 
-    fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String> {
+    fn record_address(&self, account: &Account, object: &ObjectType) -> Option<RecordAddress> {
         let domain = account.ui_domain.as_deref().unwrap_or(DEFAULT_UI_DOMAIN);
-        let type_id = type_id(object).ok()?;
-        Some(format!("https://{domain}/contacts/{}/record/{type_id}/{record}", account.id))
+        let (type_id, record) = (type_id(object).ok()?, RecordAddress::RECORD);
+        Some(RecordAddress::new(format!(
+            "https://{domain}/contacts/{}/record/{type_id}/{record}",
+            account.id
+        )))
     }
 }

@@ -72,6 +72,10 @@ text_id! {
     Actor
 }
 text_id! {
+    /// What dead letters of one cause are found by: short enough to type, the same for the same cause in every run.
+    CauseId
+}
+text_id! {
     /// The name the configuration gives to one account in one CRM.
     ConnectionName
 }

@@ -9,6 +9,7 @@ pub mod cron;
 pub mod document;
 pub mod error;
 pub mod id;
+pub mod letter;
 pub mod message;
 pub mod nearest;
 pub mod outcome;
@@ -27,8 +28,8 @@ pub mod value;
 pub use cell::{Cell, CellError, CellStatus};
 pub use error::{Class, Fault};
 pub use id::{
-    ActionId, Actor, BatchNo, ChunkNo, ConnectionName, Fingerprint, ListId, ObjectType, PropertyName,
-    RecordId, RunId,
+    ActionId, Actor, BatchNo, CauseId, ChunkNo, ConnectionName, Fingerprint, ListId, ObjectType,
+    PropertyName, RecordId, RunId,
 };
 pub use message::StageMessage;
 pub use outcome::Outcome;

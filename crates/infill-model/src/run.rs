@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ActionId, ObjectType, PropertyName};
+use crate::letter::RecordAddress;
 use crate::plan::{IfChanged, Verify, When};
 use crate::property::PropertyDef;
 
@@ -115,6 +116,9 @@ pub const CANCELLED_BY_HAND: &str = "cancelled";
 pub struct CompiledRun {
     /// The account's time zone (an IANA name): its midnight starts the day's budget anew.
     pub time_zone: String,
+    /// Where a person opens its records, where the CRM tells.
+    #[serde(default)]
+    pub record_address: Option<RecordAddress>,
     /// The kind of record.
     pub object: ObjectType,
     /// The properties the chain reads, as pulled.

@@ -84,6 +84,13 @@ impl Supplied {
         format!("line {line}").into()
     }
 
+    /// Whether that stands in the place of a record id.
+    #[must_use]
+    pub fn is_name(record: &RecordId) -> bool {
+        let number = record.as_str().strip_prefix("line ");
+        number.is_some_and(|number| number.parse::<u64>().is_ok())
+    }
+
     /// Its place in the order in which lines are worked on.
     #[must_use]
     pub const fn place(&self) -> SuppliedPlace {
@@ -162,6 +169,12 @@ mod tests {
         for handle in ["", "42", r#"{"list":"42"}"#, r#"{"filter":[]}"#] {
             assert_eq!(Supply::of(&ResolvedSlice { handle: handle.into(), ..slice.clone() }), None);
         }
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_record_is_known() {
+        assert!(Supplied::is_name(&Supplied::name_of(7)));
+        assert!(!Supplied::is_name(&"7".into()) && !Supplied::is_name(&"line of business".into()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use infill_crm::{
     Account, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Page, Pull, ReadAnswer, Record,
     Refusal, Transport, Update, Written,
 };
+use infill_model::letter::RecordAddress;
 use infill_model::nearest::did_you_mean;
 use infill_model::plan::Condition;
 use infill_model::property::PropertyDef;
@@ -558,9 +559,9 @@ impl Crm for Pipedrive {
         check::check(property, value)
     }
 
-    fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String> {
+    fn record_address(&self, account: &Account, object: &ObjectType) -> Option<RecordAddress> {
         let screen = Object::of(object).ok()?.screen()?;
         let domain = account.ui_domain.as_deref()?;
-        Some(format!("https://{domain}/{screen}/{record}"))
+        Some(RecordAddress::new(format!("https://{domain}/{screen}/{}", RecordAddress::RECORD)))
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use infill_crm::{Delivery, Error, Refusal, WriteAnswer};
+use infill_crm::{Delivery, Error, Exchanged, Refusal, WriteAnswer};
 use infill_model::row::Gone;
 use infill_model::{Class, PropertyName, RecordId};
 
@@ -39,7 +39,7 @@ impl Tally {
             Err(error) => error,
         };
         match error.class {
-            Class::Rejected | Class::Conflict => self.answer.refused.push((record, refusal(error))),
+            Class::Rejected | Class::Conflict => self.refused(record, error),
             Class::Gone => self.missing.push((record, error)),
             Class::Transient => {
                 let is_broken = error.status == Some(BROKEN);
@@ -78,11 +78,18 @@ impl Tally {
             if there.contains(record.as_str()) {
                 let way_out = "the record is there, so the login's user may see it and not change it";
                 let message = format!("{}; {way_out}", error.message);
-                self.refuse(record, refusal(Error { message, ..error }));
+                self.refused(record, Error { message, ..error });
             } else {
                 self.gone(record);
             }
         }
+    }
+
+    /// Notes a record that a call refused.
+    fn refused(&mut self, record: RecordId, error: Error) {
+        let (refusal, exchanged) = refusal(error);
+        self.answer.exchanged.extend(exchanged);
+        self.refuse(record, refusal);
     }
 
     /// Notes a record that is refused before any call.
@@ -109,7 +116,7 @@ impl Tally {
         if let Some(error) = self.answer.cut_short.as_mut().filter(|_| self.only_broken && !self.stopped) {
             error.max_attempts = Some(ATTEMPTS_AT_BROKEN);
         }
-        let WriteAnswer { confirmed, refused, gone, cut_short } = &mut self.answer;
+        let WriteAnswer { confirmed, refused, gone, cut_short, .. } = &mut self.answer;
         if confirmed.is_empty()
             && refused.is_empty()
             && gone.is_empty()
@@ -138,13 +145,14 @@ impl Tally {
     }
 }
 
-fn refusal(error: Error) -> Refusal {
-    Refusal {
+fn refusal(error: Error) -> (Refusal, Option<Exchanged>) {
+    let refusal = Refusal {
         code: error.code,
         message: error.message,
         property: error.property.map(PropertyName::from),
         correlation_id: error.correlation_id,
-    }
+    };
+    (refusal, error.exchanged.map(|exchanged| *exchanged))
 }
 
 #[cfg(test)]

@@ -63,19 +63,7 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
     Some(Plan {
         name: format!("Undo of {name}"),
         connection: connection.clone(),
-        source: Source {
-            object: source.object.clone(),
-            list: None,
-            filter: None,
-            view: None,
-            query: None,
-            ids: None,
-            undoes: Some(run.id),
-            max_count: None,
-            sample: None,
-            only: None,
-            schedule: None,
-        },
+        source: Source { undoes: Some(run.id), ..Source::none(source.object.clone()) },
         inputs: vec![INPUT.into()],
         chain: Vec::new(),
         writeback: Writeback {
@@ -89,6 +77,13 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
         canary: *canary,
         max_failed: *max_failed,
     })
+}
+
+/// The plan that takes the records of dead letters, all of them and once, whatever else it selects.
+#[must_use]
+pub fn retry_plan(plan: Plan) -> Plan {
+    let source = Source { retries: true, ..Source::none(plan.source.object.clone()) };
+    Plan { source, ..plan }
 }
 
 #[cfg(test)]

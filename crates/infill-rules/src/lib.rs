@@ -8,6 +8,7 @@ pub mod advance;
 pub mod batch;
 pub mod bisect;
 pub mod canary;
+pub mod cause;
 pub mod compare;
 pub mod forecast;
 pub mod guard;

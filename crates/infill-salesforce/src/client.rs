@@ -15,6 +15,7 @@ use infill_crm::{
     Account, ActionCall, ActionPlan, Catalog, Costs, Crm, Cursor, Error, Job, Limits, ListInfo, Outputs,
     Page, Pull, ReadAnswer, Record, Refusal, Transport, Unfit, Update, WriteAnswer, Written,
 };
+use infill_model::letter::RecordAddress;
 use infill_model::property::PropertyDef;
 use infill_model::row::Gone;
 use infill_model::slice::{ResolvedSlice, Selection};
@@ -160,7 +161,7 @@ impl Salesforce {
 }
 
 /// Where a person opens a record.
-fn screen(host: &str, object: &str, id: Id) -> String {
+fn screen(host: &str, object: &str, id: &str) -> String {
     format!("https://{host}/lightning/r/{object}/{id}/view")
 }
 
@@ -422,10 +423,10 @@ impl Crm for Salesforce {
         check::check(property, value, known)
     }
 
-    fn record_url(&self, account: &Account, object: &ObjectType, record: &RecordId) -> Option<String> {
+    fn record_address(&self, account: &Account, object: &ObjectType) -> Option<RecordAddress> {
         let host = account.ui_domain.as_deref()?;
         let name = api_name(object).ok()?;
-        Some(screen(host, name, Id::parse(record.as_str())?))
+        Some(RecordAddress::new(screen(host, name, RecordAddress::RECORD)))
     }
 
     async fn prepare(&self, action: &ActionPlan<'_>) -> Result<String, Unfit> {

@@ -227,6 +227,9 @@ on_both_engines! {
         a_letter_comes_with_the_save_that_failed_the_row,
         reopened_rows_are_pending_and_the_run_goes_on,
         a_row_that_fails_again_adds_an_attempt_to_its_letter,
+        rows_reopened_with_values_are_as_good_as_evaluated,
+        a_letter_whose_row_fails_in_another_run_keeps_its_history,
+        letters_are_grouped_by_their_causes,
         a_run_stopped_by_its_canary_goes_back_to_it,
         letters_of_a_cancelled_run_stay_closed,
         letters_are_filtered_counted_and_discarded;

@@ -28,7 +28,7 @@ use infill_model::row::Cause;
 use infill_model::seen::{MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
+    Actor, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
 };
 use secrecy::SecretString;
 
@@ -38,9 +38,9 @@ use crate::error::Error;
 use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
-    Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
-    NewBatch, NewRun, Outputs, Parked, Place, Progress, QuotaDecision, Run, RunFilter, Saved, Store,
-    UnitKind,
+    Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterCause, LetterEvent, LetterFilter,
+    ListingStep, Login, NewBatch, NewRun, Outputs, Parked, Place, Progress, QuotaDecision, Reopen, Run,
+    RunFilter, Saved, Store, UnitKind,
 };
 use crate::stored::Recent;
 use crate::vault::Vault;
@@ -298,18 +298,34 @@ impl Store for Postgres {
         letters::count(&self.ordered, filter).await
     }
 
-    async fn reopen(
-        &self,
-        run: RunId,
-        batch: BatchNo,
-        letters: &[i64],
-        now: Timestamp,
-    ) -> Result<u64, Error> {
-        letters::reopen(&self.durable, run, batch, letters, now).await
+    async fn letter_causes(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<LetterCause>, Error> {
+        letters::causes(&self.ordered, filter, limit).await
     }
 
-    async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error> {
-        letters::discard(&self.durable, filter, now).await
+    async fn letter_runs(&self, filter: &LetterFilter) -> Result<Vec<(RunId, u64)>, Error> {
+        letters::runs(&self.ordered, filter).await
+    }
+
+    async fn letter_history(&self, letter: i64) -> Result<Vec<LetterEvent>, Error> {
+        letters::history(&self.ordered, letter).await
+    }
+
+    async fn reopen(&self, run: RunId, batch: BatchNo, letters: &[i64], how: &Reopen) -> Result<u64, Error> {
+        letters::reopen(&self.durable, run, batch, letters, how).await
+    }
+
+    async fn retry_in(&self, into: RunId, letters: &[i64], by: &Actor, now: Timestamp) -> Result<u64, Error> {
+        letters::retry_in(&self.durable, into, letters, by, now).await
+    }
+
+    async fn discard_letters(
+        &self,
+        filter: &LetterFilter,
+        by: &Actor,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        letters::discard(&self.durable, filter, by, why, now).await
     }
 
     async fn save_schedule(&self, plan: &Plan, next_start: Timestamp) -> Result<(), Error> {

@@ -30,7 +30,7 @@ use infill_model::row::Cause;
 use infill_model::seen::{MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
+    Actor, BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
 };
 use secrecy::SecretString;
 
@@ -39,9 +39,9 @@ use crate::error::Error;
 use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
 use crate::store::{
-    Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterFilter, ListingStep, Login,
-    NewBatch, NewRun, Outputs, Parked, Place, Progress, QuotaDecision, Run, RunFilter, Saved, Store,
-    UnitKind,
+    Batch, BatchSave, Begun, Chunk, EffectKey, Lease, Leased, Letter, LetterCause, LetterEvent, LetterFilter,
+    ListingStep, Login, NewBatch, NewRun, Outputs, Parked, Place, Progress, QuotaDecision, Reopen, Run,
+    RunFilter, Saved, Store, UnitKind,
 };
 use crate::stored::Recent;
 use crate::vault::Vault;
@@ -292,18 +292,34 @@ impl Store for Sqlite {
         letters::count(&self.connections, filter).await
     }
 
-    async fn reopen(
-        &self,
-        run: RunId,
-        batch: BatchNo,
-        letters: &[i64],
-        now: Timestamp,
-    ) -> Result<u64, Error> {
-        letters::reopen(&self.connections, run, batch, letters, now).await
+    async fn letter_causes(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<LetterCause>, Error> {
+        letters::causes(&self.connections, filter, limit).await
     }
 
-    async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error> {
-        letters::discard(&self.connections, filter, now).await
+    async fn letter_runs(&self, filter: &LetterFilter) -> Result<Vec<(RunId, u64)>, Error> {
+        letters::runs(&self.connections, filter).await
+    }
+
+    async fn letter_history(&self, letter: i64) -> Result<Vec<LetterEvent>, Error> {
+        letters::history(&self.connections, letter).await
+    }
+
+    async fn reopen(&self, run: RunId, batch: BatchNo, letters: &[i64], how: &Reopen) -> Result<u64, Error> {
+        letters::reopen(&self.connections, run, batch, letters, how).await
+    }
+
+    async fn retry_in(&self, into: RunId, letters: &[i64], by: &Actor, now: Timestamp) -> Result<u64, Error> {
+        letters::retry_in(&self.connections, into, letters, by, now).await
+    }
+
+    async fn discard_letters(
+        &self,
+        filter: &LetterFilter,
+        by: &Actor,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        letters::discard(&self.connections, filter, by, why, now).await
     }
 
     async fn save_schedule(&self, plan: &Plan, next_start: Timestamp) -> Result<(), Error> {

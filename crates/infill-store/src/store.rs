@@ -3,6 +3,7 @@
 //! Transactions begin and end inside one method. Every method that changes something may be called twice with the
 //! same arguments and then changes nothing the second time, but for [`Store::audit`].
 
+mod batch;
 mod effect;
 mod letter;
 mod listing;
@@ -15,11 +16,10 @@ use async_trait::async_trait;
 use infill_model::message::Work;
 use infill_model::outcome::Counts;
 use infill_model::row::{Cause, GuardCounts};
-use infill_model::seen::{Learnt, MemoryKey, Seen};
+use infill_model::seen::{MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    Actor, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, Row, RowResult, RunId, RunState,
-    Timestamp,
+    Actor, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -28,8 +28,11 @@ use crate::audit::{AuditEntry, AuditFilter, NewAuditEntry};
 use crate::error::Error;
 use crate::pause::{Pausable, Paused};
 use crate::schedule::{ScheduleKey, ScheduleStep, StoredSchedule};
+pub use batch::{Batch, BatchSave, BatchState, Lease, Leased, NewBatch, Saved};
 pub use effect::{Begun, EffectKey, Outputs};
-pub use letter::{Letter, LetterFilter, LetterStatus, NewLetter};
+pub use letter::{
+    Letter, LetterCause, LetterChange, LetterEvent, LetterFilter, LetterStatus, NewLetter, Reopen,
+};
 pub use listing::{Chunk, Listing, ListingStep};
 pub use place::Place;
 
@@ -238,15 +241,28 @@ pub trait Store: Send + Sync + Debug {
     ) -> Result<Vec<Letter>, Error>;
     /// How many there are.
     async fn count_letters(&self, filter: &LetterFilter) -> Result<u64, Error>;
-    /// Reopens the rows of these letters (all open, all of one run and batch): rows become pending, the batch pending, the run
-    /// [`RunState::Running`] again (or [`RunState::Canary`], when it was stopped before anything but batch 0 was begun: the rest
-    /// must not follow a canary that never held), the letters retried. Says how many rows. Only a run that is running, completed or
-    /// stopped can be reopened; in any other state nothing changes and the answer is 0. Whoever holds the batch loses
-    /// its lease.
-    async fn reopen(&self, run: RunId, batch: BatchNo, letters: &[i64], now: Timestamp)
-    -> Result<u64, Error>;
-    /// Marks open letters discarded; says how many.
-    async fn discard_letters(&self, filter: &LetterFilter, now: Timestamp) -> Result<u64, Error>;
+    /// The causes of letters, the most frequent first.
+    async fn letter_causes(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<LetterCause>, Error>;
+    /// The runs that letters are of, oldest first, with the number of letters.
+    async fn letter_runs(&self, filter: &LetterFilter) -> Result<Vec<(RunId, u64)>, Error>;
+    /// What happened to a letter, oldest first, and to those whose rows were tried again in its run.
+    async fn letter_history(&self, letter: i64) -> Result<Vec<LetterEvent>, Error>;
+    /// Reopens the rows of these letters (all open, all of one run and batch): rows become pending, or, with values that are set, as good
+    /// as evaluated; the batch becomes pending, the run [`RunState::Running`] again (or [`RunState::Canary`], when it was
+    /// stopped before anything but batch 0 was begun: the rest must not follow a canary that never held), the letters retried.
+    /// Says how many rows. Only a run that is running, completed or stopped can be reopened; in any other state nothing changes
+    /// and the answer is 0. Whoever holds the batch loses its lease.
+    async fn reopen(&self, run: RunId, batch: BatchNo, letters: &[i64], how: &Reopen) -> Result<u64, Error>;
+    /// Marks open letters retried whose records another run takes; says how many.
+    async fn retry_in(&self, into: RunId, letters: &[i64], by: &Actor, now: Timestamp) -> Result<u64, Error>;
+    /// Marks open letters discarded, and keeps why; says how many.
+    async fn discard_letters(
+        &self,
+        filter: &LetterFilter,
+        by: &Actor,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<u64, Error>;
 
     // Schedules.
 
@@ -407,17 +423,6 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
-/// A batch to store.
-#[derive(Clone, Debug)]
-pub struct NewBatch {
-    /// Its number.
-    pub no: BatchNo,
-    /// Its source page.
-    pub rows: Vec<Row>,
-    /// When the values were read.
-    pub pulled_at: Timestamp,
-}
-
 /// Counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -456,110 +461,6 @@ pub enum UnitKind {
     Chunk,
     /// Batches to run.
     Batch,
-}
-
-/// How far a batch is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BatchState {
-    /// Stored, waiting for its turn.
-    Pending,
-    /// Its run message is out.
-    Queued,
-    /// Written; its verify message is out.
-    Ran,
-    /// Every row has an outcome.
-    Settled,
-}
-
-impl BatchState {
-    /// The wire value.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Queued => "queued",
-            Self::Ran => "ran",
-            Self::Settled => "settled",
-        }
-    }
-}
-
-/// The right to work on a batch for a while. `owner` fences: a save by a holder whose lease was broken is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// Random, one per handling.
-    pub owner: u64,
-    /// When it lapses.
-    pub until: Timestamp,
-}
-
-/// The answer to [`Store::lease_batch`].
-#[derive(Clone, Debug)]
-pub enum Leased {
-    /// It is yours.
-    Yours(Batch),
-    /// It is yours, and as you know it.
-    AsKnown,
-    /// Somebody else has it.
-    Busy {
-        /// Until when at most.
-        until: Timestamp,
-    },
-    /// There is no such batch.
-    Missing,
-}
-
-/// A batch with its pages.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// Its number.
-    pub no: BatchNo,
-    /// How far it is.
-    pub state: BatchState,
-    /// The source page.
-    pub rows: Arc<Vec<Row>>,
-    /// The result page, one for each row; empty before the first save.
-    pub results: Vec<RowResult>,
-    /// When the values were read.
-    pub pulled_at: Timestamp,
-    /// When the results were last saved.
-    pub saved_at: Option<Timestamp>,
-    /// One more with each change of the results.
-    pub revision: u64,
-    /// The job that the CRM has for it.
-    pub job: Option<String>,
-}
-
-/// What a handler did to a batch.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchSave<'a> {
-    /// The result page.
-    pub results: &'a [RowResult],
-    /// Whether cells and wanted values are new. Else those that are stored stay, and only what became of the rows is
-    /// saved, which is little.
-    pub has_produced: bool,
-    /// How far the batch is now.
-    pub state: BatchState,
-    /// Keep the lease: the handler goes on.
-    pub keep_lease: bool,
-    /// New dead letters.
-    pub letters: &'a [NewLetter],
-    /// What the plan remembers of these rows, when it does: another save of the same changes nothing.
-    pub memory: Option<&'a (MemoryKey, Learnt)>,
-    /// CRM calls spent since the last save.
-    pub calls: u64,
-    /// When.
-    pub now: Timestamp,
-}
-
-/// The answer to [`Store::save_batch`].
-#[derive(Clone, Copy, Debug)]
-pub enum Saved {
-    /// It is stored; the run stands like this.
-    Yes(Progress),
-    /// The lease was lost: somebody else works on it, nothing was stored.
-    LeaseLost,
 }
 
 /// A login with rotating tokens, decrypted.

@@ -1,6 +1,8 @@
 //! How values are kept, whatever the engine: JSON as text, counters as signed 64-bit numbers.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod letter;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use infill_model::outcome::Counts;
@@ -13,13 +15,13 @@ use infill_model::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::letter::{
+    LetterColumns, StoredCause, StoredEvent, StoredLetter, cause_columns, history_query, letter_columns,
+};
 use crate::error::Error;
 use crate::page;
 use crate::pause::Paused;
-use crate::store::{
-    Batch, BatchState, Begun, EffectKey, Letter, LetterStatus, Listing, NewBatch, NewLetter, Parked,
-    Progress, Run,
-};
+use crate::store::{Batch, BatchState, Begun, EffectKey, Listing, NewBatch, Parked, Progress, Run};
 
 /// The columns of [`Tally`] and the two beside it, in the order both engines read them.
 macro_rules! progress_columns {
@@ -307,64 +309,6 @@ pub(crate) fn batch_state(run: RunId, text: &str) -> Result<BatchState, Error> {
         })
 }
 
-/// The columns of a letter as read.
-pub(crate) struct StoredLetter {
-    pub(crate) id: i64,
-    pub(crate) run: RunId,
-    pub(crate) batch: i64,
-    pub(crate) letter: String,
-    pub(crate) attempts: i64,
-    pub(crate) status: String,
-    pub(crate) first_at: Timestamp,
-    pub(crate) last_at: Timestamp,
-}
-
-impl StoredLetter {
-    pub(crate) fn read(self) -> Result<Letter, Error> {
-        let status = [LetterStatus::Open, LetterStatus::Retried, LetterStatus::Discarded]
-            .into_iter()
-            .find(|status| status.as_str() == self.status)
-            .ok_or_else(|| Error::Corrupt {
-                what: "the status of a dead letter",
-                run: self.run,
-                source: format!("unknown status \"{}\"", self.status).into(),
-            })?;
-        Ok(Letter {
-            id: self.id,
-            run: self.run,
-            batch: BatchNo(small(self.batch)),
-            letter: decode("a dead letter", self.run, &self.letter)?,
-            attempts: small(self.attempts),
-            status,
-            first_at: self.first_at,
-            last_at: self.last_at,
-        })
-    }
-}
-
-/// Dead letters as columns: at most one for each record, the last one given.
-#[derive(Default)]
-pub(crate) struct LetterColumns {
-    pub(crate) records: Vec<String>,
-    pub(crate) codes: Vec<String>,
-    pub(crate) letters: Vec<String>,
-}
-
-impl LetterColumns {
-    pub(crate) fn new(letters: &[NewLetter]) -> Result<Self, Error> {
-        let by_record: BTreeMap<&RecordId, &NewLetter> =
-            letters.iter().map(|letter| (&letter.record, letter)).collect();
-        let mut columns = Self::default();
-        for (record, letter) in by_record {
-            columns.records.push(record.to_string());
-            // A copy to search by; the letter itself keeps the code to the letter. PostgreSQL's text has no NUL.
-            columns.codes.push(letter.cause.code.replace('\0', "\u{fffd}"));
-            columns.letters.push(encode(letter)?);
-        }
-        Ok(columns)
-    }
-}
-
 /// What is remembered of records as columns, in the order of the records: two saves at once that change the same ones then wait for
 /// one another rather than each for what the other holds.
 #[derive(Clone, Default)]
@@ -413,16 +357,6 @@ pub(crate) fn add_warning(run: RunId, stored: &str, warning: &str) -> Result<Opt
     }
     warnings.push(warning.to_owned());
     encode(&warnings).map(Some)
-}
-
-/// Sets the rows of these records back to pending, wanted values and cells forgotten; says how many.
-/// `results` is empty when the batch was never saved: then its rows are pending already and only counted.
-pub(crate) fn reopen_rows(rows: &[Row], results: &mut [RowResult], records: &HashSet<RecordId>) -> u64 {
-    for (_, result) in rows.iter().zip(results.iter_mut()).filter(|(row, _)| records.contains(&row.record)) {
-        *result = RowResult::default();
-    }
-    let reopened = rows.iter().filter(|row| records.contains(&row.record)).count();
-    u64::try_from(reopened).unwrap_or(u64::MAX)
 }
 
 /// What of a run never changes once it is there.

@@ -51,6 +51,7 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
         left_today: account.left_today(),
     });
     let compiled = CompiledRun {
+        record_address: crm.record_address(&account, &plan.source.object),
         time_zone: account.time_zone,
         object: plan.source.object.clone(),
         inputs: plan.inputs.clone(),

@@ -79,7 +79,7 @@ impl Worker {
             let Some((permit, delivered)) = taken else { break };
             let context = Arc::clone(&self.context);
             handling.spawn(async move {
-                take(&context, delivered).await;
+                Box::pin(take(&context, delivered)).await;
                 drop(permit);
             });
             while handling.try_join_next().is_some() {}
@@ -313,10 +313,11 @@ async fn carry_out(
             again(context, &message.later(until, context.clock.now()), until).await?;
             Ok(Handled::Waited)
         }
-        Verdict::GiveUp { cause } => {
+        Verdict::GiveUp { cause, exchanged } => {
             match message.work {
                 Work::Run { batch } | Work::Verify { batch } => {
-                    if give_up(context, &run, batch, message.work.stage(), &cause).await? {
+                    let stage = message.work.stage();
+                    if give_up(context, &run, batch, stage, &cause, exchanged.as_deref()).await? {
                         publish(context, run.id, Work::Verify { batch }).await?;
                     } else {
                         go_on(context, message, run.id).await?;

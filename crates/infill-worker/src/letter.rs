@@ -1,10 +1,11 @@
 //! Dead letters: what is kept of a row that will not be tried again by itself.
 
 use infill_broker::DeadLettered;
-use infill_crm::Refusal;
+use infill_crm::{Exchanged, Refusal};
 use infill_model::outcome::Counts;
 use infill_model::row::{Cause, RowState};
 use infill_model::{Class, Outcome, Row, RowResult, RunId, Stage, Timestamp};
+use infill_rules::cause::shared;
 use infill_store::store::NewLetter;
 
 use crate::context::Context;
@@ -28,12 +29,14 @@ pub(crate) fn fail(result: &mut RowResult, cause: Cause) {
     result.cause = Some(cause);
 }
 
-/// The letters of the rows that failed since [`outcomes`] gave `before`: those that are failed now and were not then.
+/// The letters of the rows that failed since [`outcomes`] gave `before`: those that are failed now and were not then. Each has what
+/// was last asked about it of the CRM in the `exchanged` calls.
 pub(crate) fn new_letters(
     stage: Stage,
     rows: &[Row],
     before: &[Option<Outcome>],
     results: &[RowResult],
+    exchanged: &[Exchanged],
 ) -> Vec<NewLetter> {
     rows.iter()
         .zip(results)
@@ -43,12 +46,19 @@ pub(crate) fn new_letters(
             is_failed(result.outcome()) && !is_failed(before.get(*i).copied().flatten())
         })
         .filter_map(|(_, (row, result))| {
+            let cause = result.cause.clone()?;
             Some(NewLetter {
                 record: row.record.clone(),
                 stage,
-                cause: result.cause.clone()?,
+                shared: shared(&cause, &row.record, &result.wanted),
+                cause,
                 wanted: result.wanted.clone(),
                 before: row.before.clone(),
+                found: result.found.clone(),
+                exchange: exchanged
+                    .iter()
+                    .rfind(|call| call.names(&row.record))
+                    .map(|call| call.about(&row.record)),
             })
         })
         .collect()

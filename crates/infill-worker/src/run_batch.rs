@@ -148,6 +148,7 @@ pub async fn run_batch(
         now,
         may_be_sent: was_begun,
         job: job.map(Job),
+        exchanged: Vec::new(),
     };
     let wrote = loop {
         let had = writing.job.clone();
@@ -165,9 +166,10 @@ pub async fn run_batch(
         }
     };
     writing.forget_unsent();
+    let exchanged = std::mem::take(&mut writing.exchanged);
     settle_unread(&mut results, &rows, &compiled, no, run.plan.canary > 0, run.progress.rows);
 
-    let letters = new_letters(Stage::Run, &rows, &stored.outcomes, &results);
+    let letters = new_letters(Stage::Run, &rows, &stored.outcomes, &results, &exchanged);
     announce(context, run.id, &letters).await?;
     let memory = learnt(run, &rows, &results);
     let state = state_of(&results);
@@ -243,7 +245,7 @@ impl Step<'_> {
     /// Saves how far the rows are, with the letters of those that have failed; `false` when the batch is somebody else's by now.
     pub(crate) async fn save(&self, results: &[RowResult], stored: &mut Stored) -> Result<bool, Failure> {
         let Self { context, run, no, lease, rows, has_produced, keep_lease } = *self;
-        let letters = new_letters(Stage::Run, rows, &stored.outcomes, results);
+        let letters = new_letters(Stage::Run, rows, &stored.outcomes, results, &[]);
         announce(context, run.id, &letters).await?;
         let now = context.clock.now();
         let until = now.saturating_add(context.settings.lease).unwrap_or(now);

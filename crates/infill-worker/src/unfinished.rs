@@ -2,13 +2,16 @@
 //!
 //! No row is left in limbo: each ends in an outcome, was confirmed, or was certainly not begun.
 
+use std::slice;
+
+use infill_crm::Exchanged;
 use infill_model::error::Class;
 use infill_model::message::Work;
 use infill_model::row::{Cause, RowState};
 use infill_model::run::CANCELLED_BY_HAND;
-use infill_model::{BatchNo, Outcome, RecordId, RowResult, Stage};
+use infill_model::{BatchNo, Outcome, RecordId, RowResult, RunState, Stage};
 use infill_rules::compare::differing;
-use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, Run, Saved};
+use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, NewLetter, Run, Saved};
 
 use crate::context::Context;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes};
@@ -19,7 +22,8 @@ use crate::verdict::{Failure, Verdict};
 use crate::write::{Looked, positions, read_targets, settle_gone};
 
 /// Fails what is unsettled, each row with a dead letter; but what the run stage has confirmed was written, and is still to be read back.
-/// Says whether there is any of that.
+///
+/// Says whether there is any of that. `exchanged` is the call that failed last, when it had an answer.
 ///
 /// # Errors
 /// As the store and the broker.
@@ -29,6 +33,7 @@ pub async fn give_up(
     no: BatchNo,
     stage: Stage,
     cause: &Cause,
+    exchanged: Option<&Exchanged>,
 ) -> Result<bool, Failure> {
     let Some((lease, mut batch)) = take_over(context, run, no).await? else { return Ok(false) };
     let before = outcomes(&batch.results);
@@ -45,7 +50,9 @@ pub async fn give_up(
         fail(result, Cause { message, ..cause.clone() });
     }
     let state = state_of(&batch.results);
-    save(context, run, &lease, stage, &batch, &before, state).await?;
+    let exchanged = exchanged.map(slice::from_ref).unwrap_or_default();
+    let letters = new_letters(stage, &batch.rows, &before, &batch.results, exchanged);
+    save(context, run, &lease, &batch, &before, state, &letters).await?;
     Ok(state == BatchState::Ran)
 }
 
@@ -64,8 +71,12 @@ pub async fn wind_up(
 ) -> Result<(), Failure> {
     let Some((lease, mut batch)) = take_over(context, run, no).await? else { return Ok(()) };
     let before = outcomes(&batch.results);
-    if let Err(failure) = look_at_open_rows(context, run, &mut batch).await {
-        tracing::warn!(batch.no = no.0, error = %infill_telemetry::chain(&failure), "open rows not looked at");
+    match look_at_open_rows(context, run, &mut batch).await {
+        Ok(()) => forget_unwritten(&mut batch),
+        Err(failure) => {
+            let error = infill_telemetry::chain(&failure);
+            tracing::warn!(batch.no = no.0, error = %error, "open rows not looked at");
+        }
     }
     for result in &mut batch.results {
         match result.state {
@@ -90,13 +101,14 @@ pub async fn wind_up(
     }
     let is_left = batch.results.iter().any(|result| result.outcome().is_none());
     let state = if is_left { BatchState::Pending } else { BatchState::Settled };
-    save(context, run, &lease, stage, &batch, &before, state).await
+    let letters = new_letters(stage, &batch.rows, &before, &batch.results, &[]);
+    save(context, run, &lease, &batch, &before, state, &letters).await
 }
 
 /// Leaves a batch of a run that is paused or being cancelled as it is, with nothing more of it sent.
 ///
 /// Rows that may have been sent are looked at first. A batch of which nothing is written waits for its turn again, one that is written
-/// in part stays in flight until the pause ends.
+/// in part stays in flight until the pause ends. Rows that are paused keep what they are to get: a person may have set it.
 ///
 /// # Errors
 /// As the CRM and the store.
@@ -112,20 +124,23 @@ pub(crate) async fn set_aside(
         let_go(context, run, &batch, lease).await?;
         return Err(failure);
     }
+    if run.state == RunState::Cancelling {
+        forget_unwritten(&mut batch);
+    }
     let is_in_part = batch.results.iter().any(|result| result.state == RowState::Confirmed);
     let mut state = state_of(&batch.results);
     if state == BatchState::Queued && !is_in_part {
         state = BatchState::Pending;
     }
-    save(context, run, lease, Stage::Run, &batch, &before, state).await?;
+    let letters = new_letters(Stage::Run, &batch.rows, &before, &batch.results, &[]);
+    save(context, run, lease, &batch, &before, state, &letters).await?;
     Ok(match state {
         BatchState::Ran => Verdict::Then(Work::Verify { batch: batch.no }),
         BatchState::Pending | BatchState::Queued | BatchState::Settled => Verdict::Complete,
     })
 }
 
-/// Reads the rows that may have been sent: those that hold our value are verified, the others have not begun. Those of a job
-/// that nobody could ask may still be written.
+/// Reads the rows that may have been sent: those that hold our value are verified, the others stay intended.
 async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> Result<(), Failure> {
     let open = positions(&batch.results, |result| result.state == RowState::Intended);
     let Some(compiled) = run.compiled.as_ref().filter(|_| !open.is_empty()) else { return Ok(()) };
@@ -141,13 +156,21 @@ async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> R
             Looked::Found(found, _) => {
                 if differing(&compiled.targets, &result.wanted, &found, &normalize).is_empty() {
                     result.state = RowState::Settled(Outcome::Verified);
-                } else if batch.job.is_none() {
-                    result.state = RowState::Pending;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Has the rows not begun that a look has shown not to be written. Those of a job that nobody could ask may still be.
+fn forget_unwritten(batch: &mut Batch) {
+    if batch.job.is_some() {
+        return;
+    }
+    for result in batch.results.iter_mut().filter(|result| result.state == RowState::Intended) {
+        result.state = RowState::Pending;
+    }
 }
 
 /// Takes a batch that its handler has let go of; `None` when it has settled.
@@ -171,13 +194,12 @@ async fn save(
     context: &Context,
     run: &Run,
     lease: &Lease,
-    stage: Stage,
     batch: &Batch,
     before: &[Option<Outcome>],
     state: BatchState,
+    letters: &[NewLetter],
 ) -> Result<(), Failure> {
-    let letters = new_letters(stage, &batch.rows, before, &batch.results);
-    announce(context, run.id, &letters).await?;
+    announce(context, run.id, letters).await?;
     let memory = learnt(run, &batch.rows, &batch.results);
     let save = BatchSave {
         results: &batch.results,
@@ -185,7 +207,7 @@ async fn save(
         has_produced: true,
         state,
         keep_lease: false,
-        letters: &letters,
+        letters,
         memory: memory.as_ref(),
         calls: take_calls(),
         now: context.clock.now(),

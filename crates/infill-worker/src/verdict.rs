@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use infill_crm::Exchanged;
 use infill_model::Timestamp;
 use infill_model::error::Class;
 use infill_model::message::Work;
@@ -56,6 +57,8 @@ pub enum Verdict {
     GiveUp {
         /// Why.
         cause: Cause,
+        /// The call that failed last, when it had an answer.
+        exchanged: Option<Box<Exchanged>>,
     },
     /// The run cannot go on until a person acts.
     Stop {
@@ -76,7 +79,7 @@ impl Verdict {
             | Self::Await { .. }
             | Self::Postpone { .. } => None,
             Self::Wait { why, .. } => Some(why.clone()),
-            Self::Retry { cause, .. } | Self::GiveUp { cause } | Self::Stop { cause } => {
+            Self::Retry { cause, .. } | Self::GiveUp { cause, .. } | Self::Stop { cause } => {
                 Some(cause.message.clone())
             }
         }
@@ -86,7 +89,7 @@ impl Verdict {
     #[must_use]
     pub const fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::Retry { cause, .. } | Self::GiveUp { cause } | Self::Stop { cause } => Some(cause),
+            Self::Retry { cause, .. } | Self::GiveUp { cause, .. } | Self::Stop { cause } => Some(cause),
             Self::Complete
             | Self::CompleteAt(_)
             | Self::Then(_)
@@ -152,6 +155,7 @@ pub fn judge(failure: &Failure, attempt: u32, policy: &RetryPolicy, now: Timesta
         Failure::Stop(cause) => Verdict::Stop { cause: cause.clone() },
         Failure::Crm(error) => {
             let cause = cause_of(error, now);
+            let give_up = |cause| Verdict::GiveUp { cause, exchanged: error.exchanged.clone() };
             match error.class {
                 Class::Throttled => Verdict::Wait {
                     until: error.until.unwrap_or_else(|| after(policy.base)),
@@ -166,9 +170,9 @@ pub fn judge(failure: &Failure, attempt: u32, policy: &RetryPolicy, now: Timesta
                         let at = after(delay);
                         Verdict::Retry { at: error.until.map_or(at, |until| at.max(until)), cause }
                     }
-                    Some(_) | None => Verdict::GiveUp { cause: out_of_attempts(&cause, attempt) },
+                    Some(_) | None => give_up(out_of_attempts(&cause, attempt)),
                 },
-                Class::Rejected | Class::Gone | Class::Bug => Verdict::GiveUp { cause },
+                Class::Rejected | Class::Gone | Class::Bug => give_up(cause),
             }
         }
         // Without store or broker nothing can be settled, so nothing is given up either: it waits for them.
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_last_attempt_gives_up_and_names_the_way_out() {
-        let Verdict::GiveUp { cause } = judged(Class::Transient, 8) else { panic!("gives up") };
+        let Verdict::GiveUp { cause, .. } = judged(Class::Transient, 8) else { panic!("gives up") };
         assert_eq!(cause.code, "out_of_attempts");
         assert!(cause.message.contains("dead-letters retry"), "{}", cause.message);
     }

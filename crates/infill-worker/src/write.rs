@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use infill_crm::{Changed, Crm, Delivery, Job, Refusal, Update, WriteAnswer, Written};
+use infill_crm::{Changed, Crm, Delivery, Exchanged, Job, Refusal, Update, WriteAnswer, Written};
 use infill_model::error::Class;
 use infill_model::row::{Cause, Gone, GuardedBy, RowState};
 use infill_model::{CompiledRun, Outcome, Properties, PropertyName, RecordId, Row, RowResult, Timestamp};
@@ -25,6 +25,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) may_be_sent: bool,
     /// What the CRM carries out for the intended rows by itself.
     pub(crate) job: Option<Job>,
+    /// The calls so far in which rows were refused.
+    pub(crate) exchanged: Vec<Exchanged>,
 }
 
 impl Writing<'_> {
@@ -125,6 +127,7 @@ impl Writing<'_> {
                         self.may_be_sent = false;
                     }
                     let cut_short = answer.cut_short.take();
+                    self.exchanged.append(&mut answer.exchanged);
                     (self.settle(part, answer), cut_short)
                 }
                 Ok(Written::Later { job, after }) => {
@@ -136,6 +139,7 @@ impl Writing<'_> {
                 Err(error) if self.job.is_some() => return Err(error),
                 Err(error) => (part, Some(error)),
             };
+            self.exchanged.extend(error.as_ref().and_then(|error| error.exchanged.as_deref().cloned()));
             match error {
                 None => self.look_for_unconfirmed(&left_out).await?,
                 Some(error) if is_about_rows(error.class) => parts.extend(self.halve(left_out, &error)),

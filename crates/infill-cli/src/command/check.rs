@@ -5,12 +5,13 @@ use crate::command::run::{look, open_ids, read_plan, report, report_memory};
 use crate::compose::Parts;
 use crate::exit::Exit;
 use crate::render::say;
+use crate::supply;
 
 /// Checks the text, the chain, and what the plan names in the live account.
 pub(crate) async fn check(parts: &Parts, args: &args::Check) -> anyhow::Result<Exit> {
     let plan = read_plan(&args.plan)?;
     let ids = open_ids(parts, &plan, &args.plan)?;
-    let found = look(parts, &plan, &args.plan, ids.as_ref()).await?;
+    let found = look(parts, &plan, &args.plan, ids.as_ref().map(supply::File::slice)).await?;
     let cap = plan.source.most();
     match args.format {
         args::Format::Table => {

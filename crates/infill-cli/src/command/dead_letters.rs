@@ -1,42 +1,165 @@
 //! `infill dead-letters`: what will not be tried again by itself, for a person to look at, try again, or give up.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod anew;
+mod retry;
+mod show;
+
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Arc;
 
 use anyhow::Context;
-use infill_model::{BatchNo, RunId, Timestamp};
+use infill_model::RunId;
 use infill_store::Store;
-use infill_store::audit::{self, NewAuditEntry};
-use infill_store::store::{Letter, LetterFilter, LetterStatus};
+use infill_store::audit::{Act, NewAuditEntry};
+use infill_store::store::{Letter, LetterCause, LetterFilter, LetterStatus, Run};
 
-use crate::args::{self, Format};
+use crate::args::Format;
+use crate::args::dead_letters::{DeadLetters, Discard, Filters, List, Verb, Which};
 use crate::compose::Parts;
 use crate::exit::{Exit, Usage};
-use crate::render::{self, shown};
-use crate::view::LetterView;
-
-/// Letters read from the store at once.
-const PAGE: u32 = 500;
+use crate::render::{self, say, shown};
+use crate::view::{CauseView, LetterView};
 
 /// Characters of a run's id that a table shows: its end, which names it well enough for every command.
 const RUN_SHOWN: usize = 8;
 
-/// Does one of the four.
-pub(crate) async fn dead_letters(parts: &Parts, args: &args::DeadLetters) -> anyhow::Result<Exit> {
-    match args {
-        args::DeadLetters::List(args) => list(parts, args).await,
-        args::DeadLetters::Show(args) => show(parts, args).await,
-        args::DeadLetters::Retry(args) => act(parts, args, Act::Retry).await,
-        args::DeadLetters::Discard(args) => act(parts, args, Act::Discard).await,
+/// Lists the causes, or does what is asked with the letters.
+pub(crate) async fn dead_letters(parts: &Parts, args: &DeadLetters) -> anyhow::Result<Exit> {
+    match &args.verb {
+        None => causes(parts, args).await,
+        Some(Verb::List(args)) => list(parts, args).await,
+        Some(Verb::Show(args)) => show::show(parts, args).await,
+        Some(Verb::Retry(args)) => retry::retry(parts, args).await,
+        Some(Verb::Discard(args)) => discard(parts, args).await,
     }
 }
 
-async fn list(parts: &Parts, args: &args::LettersList) -> anyhow::Result<Exit> {
-    let run = match &args.run {
+/// The letters that a person means.
+async fn filter(
+    parts: &Parts,
+    filters: &Filters,
+    status: Option<LetterStatus>,
+) -> anyhow::Result<LetterFilter> {
+    let run = match &filters.run {
         Some(run) => Some(parts.find_run(run).await?.id),
         None => None,
     };
-    let filter = LetterFilter { id: None, run, code: args.code.clone(), status: args.status.filter() };
+    Ok(LetterFilter {
+        id: None,
+        cause: filters.cause.clone(),
+        code: filters.code.clone(),
+        property: filters.property.clone(),
+        run,
+        plan_name: filters.plan.clone(),
+        connection: filters.connection.clone(),
+        since: filters.since.map(|since| since.moment(parts.clock.now())),
+        status,
+    })
+}
+
+/// Runs by id, each read once.
+struct Runs<'a> {
+    store: &'a dyn Store,
+    known: HashMap<RunId, Option<Arc<Run>>>,
+}
+
+impl<'a> Runs<'a> {
+    fn of(parts: &'a Parts) -> Self {
+        Self { store: parts.store.as_ref(), known: HashMap::new() }
+    }
+
+    async fn get(&mut self, id: RunId) -> anyhow::Result<Option<Arc<Run>>> {
+        if let Some(run) = self.known.get(&id) {
+            return Ok(run.clone());
+        }
+        let run = self.store.run(id).await?.map(Arc::new);
+        self.known.insert(id, run.clone());
+        Ok(run)
+    }
+}
+
+/// Where a person opens the record of a letter, where the CRM told when its run was configured.
+fn address(letter: &Letter, run: Option<&Run>) -> Option<String> {
+    let address = run?.compiled.as_ref()?.record_address.as_ref()?;
+    Some(address.of(&letter.letter.record))
+}
+
+/// A cause with one of its letters.
+struct Example {
+    cause: LetterCause,
+    letter: Option<Letter>,
+    address: Option<String>,
+}
+
+async fn causes(parts: &Parts, args: &DeadLetters) -> anyhow::Result<Exit> {
+    let filter = filter(parts, &args.filters, Some(LetterStatus::Open)).await?;
+    // One more than is shown tells whether there is more.
+    let mut causes = parts.store.letter_causes(&filter, args.limit.saturating_add(1)).await?;
+    let n_shown = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let has_more = causes.len() > n_shown;
+    causes.truncate(n_shown);
+    let mut runs = Runs::of(parts);
+    let mut examples = Vec::with_capacity(causes.len());
+    for cause in causes {
+        let one = LetterFilter { id: Some(cause.example), ..LetterFilter::default() };
+        let letter = parts.store.letters(&one, None, 1).await?.pop();
+        let run = match &letter {
+            Some(letter) => runs.get(letter.run).await?,
+            None => None,
+        };
+        let address = letter.as_ref().and_then(|letter| address(letter, run.as_deref()));
+        examples.push(Example { cause, letter, address });
+    }
+    let mut out = io::stdout().lock();
+    match args.format {
+        Format::Json => {
+            let views: Vec<_> = examples
+                .iter()
+                .map(|each| CauseView::of(&each.cause, each.letter.as_ref(), each.address.as_deref()))
+                .collect();
+            render::write_json(&mut out, &views)?;
+        }
+        Format::Table => write_causes(&mut out, &examples, has_more).context("print the causes")?,
+    }
+    Ok(Exit::Well)
+}
+
+fn write_causes(out: &mut dyn Write, examples: &[Example], has_more: bool) -> io::Result<()> {
+    let Some(first) = examples.first() else { return writeln!(out, "no dead letters are open") };
+    for Example { cause, letter, address } in examples {
+        let property = cause.property.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+        let what = format!("{}{property}", cause.code);
+        writeln!(out, "{}  {}  {}", cause.shared.id, letters(cause.n_letters), shown(&what))?;
+        writeln!(out, "  {}", shown(&cause.shared.message))?;
+        writeln!(out, "  from {} to {}", render::moment(cause.first_at), render::moment(cause.last_at))?;
+        if let Some(letter) = letter {
+            let address = address.as_ref().map(|address| format!(", {address}")).unwrap_or_default();
+            let record = format!("record {}{address}", letter.letter.record);
+            writeln!(out, "  for example letter {}: {}", letter.id, shown(&record))?;
+        }
+        writeln!(out)?;
+    }
+    if has_more {
+        writeln!(out, "there are more causes; --limit shows more")?;
+    }
+    let (id, example) = (&first.cause.shared.id, first.cause.example);
+    writeln!(out, "next  infill dead-letters show {example}")?;
+    writeln!(out, "      infill dead-letters retry --cause {id}")
+}
+
+/// A number of letters.
+fn letters(n_letters: u64) -> String {
+    if n_letters == 1 { "1 letter".to_owned() } else { format!("{} letters", render::count(n_letters)) }
+}
+
+/// A number of runs.
+fn runs(n_runs: usize) -> String {
+    if n_runs == 1 { "1 run".to_owned() } else { format!("{n_runs} runs") }
+}
+
+async fn list(parts: &Parts, args: &List) -> anyhow::Result<Exit> {
+    let filter = filter(parts, &args.filters, args.status.filter()).await?;
     let letters = parts.store.letters(&filter, None, args.limit).await?;
     let n_all = parts.store.count_letters(&filter).await?;
     let mut out = io::stdout().lock();
@@ -59,7 +182,7 @@ async fn list(parts: &Parts, args: &args::LettersList) -> anyhow::Result<Exit> {
 }
 
 fn table(letters: &[Letter]) -> Vec<Vec<String>> {
-    let head = ["id", "run", "record", "stage", "code", "message", "tries", "status", "since"];
+    let head = ["id", "run", "record", "stage", "cause", "code", "message", "tries", "status", "since"];
     let mut table = vec![head.map(str::to_owned).to_vec()];
     table.extend(letters.iter().map(|letter| {
         let run = letter.run.to_string();
@@ -69,6 +192,7 @@ fn table(letters: &[Letter]) -> Vec<Vec<String>> {
             run.chars().skip(n_before).collect(),
             letter.letter.record.to_string(),
             letter.letter.stage.to_string(),
+            letter.letter.shared.id.to_string(),
             letter.letter.cause.code.clone(),
             letter.letter.cause.message.clone(),
             letter.attempts.to_string(),
@@ -79,132 +203,67 @@ fn table(letters: &[Letter]) -> Vec<Vec<String>> {
     table
 }
 
-async fn show(parts: &Parts, args: &args::LettersShow) -> anyhow::Result<Exit> {
-    let filter = LetterFilter { id: Some(args.id), ..LetterFilter::default() };
-    let letters = parts.store.letters(&filter, None, 1).await?;
-    let Some(letter) = letters.first() else {
-        let message =
-            format!("no dead letter {}; `infill dead-letters list --status all` lists them", args.id);
-        return Err(Usage(message).into());
-    };
-    let mut out = io::stdout().lock();
-    match args.format {
-        Format::Json => render::write_json(&mut out, &LetterView::of(letter))?,
-        Format::Table => {
-            for (name, text) in facts(letter) {
-                writeln!(out, "{name:<12} {}", shown(&text)).context("print the letter")?;
+/// The open letters that a command means.
+struct Meant {
+    /// As questions to the store: one for each id, or one for all.
+    filters: Vec<LetterFilter>,
+    /// The one run they were asked for by, if they were.
+    run: Option<RunId>,
+    n_letters: u64,
+    runs: BTreeSet<RunId>,
+}
+
+impl Meant {
+    async fn find(parts: &Parts, which: &Which) -> anyhow::Result<Self> {
+        let filter = filter(parts, &which.filters, Some(LetterStatus::Open)).await?;
+        let run = filter.run;
+        let ids: BTreeSet<i64> = which.ids.iter().copied().collect();
+        let filters: Vec<_> = if ids.is_empty() {
+            vec![filter]
+        } else {
+            ids.into_iter().map(|id| LetterFilter { id: Some(id), ..filter.clone() }).collect()
+        };
+        let (mut n_letters, mut runs) = (0_u64, BTreeSet::new());
+        for filter in &filters {
+            for (run, n) in parts.store.letter_runs(filter).await? {
+                n_letters = n_letters.saturating_add(n);
+                runs.insert(run);
             }
         }
+        Ok(Self { filters, run, n_letters, runs })
     }
-    Ok(Exit::Well)
-}
 
-fn facts(letter: &Letter) -> Vec<(String, String)> {
-    let cause = &letter.letter.cause;
-    let fact = |name: &str, text: String| (name.to_owned(), text);
-    let mut facts = vec![
-        fact("letter", format!("{} ({})", letter.id, letter.status.as_str())),
-        fact("run", format!("{}, batch {}", letter.run, letter.batch)),
-        fact("record", letter.letter.record.to_string()),
-        fact("stage", letter.letter.stage.to_string()),
-        fact("why", format!("{} ({}, {})", cause.message, cause.class, cause.code)),
-    ];
-    facts.extend(cause.property.clone().map(|property| fact("property", property)));
-    facts.extend(cause.correlation_id.clone().map(|id| fact("correlation", id)));
-    for (name, wanted) in &letter.letter.wanted {
-        let before = render::of_value(letter.letter.before.get(name));
-        facts.push(fact("wanted", format!("{name}: {before} → {}", render::of_value(Some(wanted)))));
+    /// What they are and what will become of them, for a person to agree to.
+    fn question(&self, what_becomes: &str) -> String {
+        let runs = runs(self.runs.len());
+        let letters = if self.n_letters == 1 {
+            "1 open dead letter is".to_owned()
+        } else {
+            format!("{} open dead letters of {runs} are", render::count(self.n_letters))
+        };
+        format!("{letters} meant; {what_becomes}")
     }
-    facts.push(fact("tries", letter.attempts.to_string()));
-    facts.push(fact("first", render::moment(letter.first_at)));
-    facts.push(fact("last", render::moment(letter.last_at)));
-    facts
-}
 
-/// What is done to open letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    Retry,
-    Discard,
-}
-
-impl Act {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Discard => "discard",
+    /// Asks, unless nobody is to be asked or nothing is meant; says whether to go on.
+    fn is_agreed(&self, is_unasked: bool, what_becomes: &str) -> anyhow::Result<bool> {
+        if self.n_letters == 0 {
+            say!("no open dead letter is meant; `infill dead-letters` shows what there is");
+            return Ok(false);
         }
-    }
-
-    const fn audited(self) -> audit::Act {
-        match self {
-            Self::Retry => audit::Act::LettersRetried,
-            Self::Discard => audit::Act::LettersDiscarded,
+        let is_agreed = is_unasked || agreed(&self.question(what_becomes))?;
+        if !is_agreed {
+            say!("nothing was done");
         }
+        Ok(is_agreed)
     }
-}
 
-async fn act(parts: &Parts, args: &args::LettersSelected, act: Act) -> anyhow::Result<Exit> {
-    let run = match &args.which.run {
-        Some(run) => Some(parts.find_run(run).await?.id),
-        None => None,
-    };
-    let filters = filters(&args.which.ids, run, args.which.code.as_deref());
-    let store = parts.store.as_ref();
-    let mut n_letters = 0_u64;
-    for filter in &filters {
-        n_letters = n_letters.saturating_add(store.count_letters(filter).await?);
+    /// Records in the audit what is about to be done.
+    async fn audit(&self, parts: &Parts, act: Act, detail: &str) -> anyhow::Result<()> {
+        let entry = NewAuditEntry::new(parts.clock.now(), parts.actor.clone(), act);
+        let detail = format!("{}{detail}", letters(self.n_letters));
+        parts.store.audit(&NewAuditEntry { run: self.run, ..entry.with(detail) }).await?;
+        Ok(())
     }
-    let mut out = io::stdout().lock();
-    if n_letters == 0 {
-        writeln!(out, "no open dead letter is meant; nothing to {}", act.as_str()).context("print")?;
-        return Ok(Exit::Well);
-    }
-    if !args.yes && !agreed(&question(act, n_letters))? {
-        writeln!(out, "nothing was done").context("print")?;
-        return Ok(Exit::Well);
-    }
-    let now = parts.clock.now();
-    let code = args.which.code.as_ref().map(|code| format!(" with code {code}")).unwrap_or_default();
-    let entry = NewAuditEntry {
-        run,
-        ..NewAuditEntry::new(now, parts.actor.clone(), act.audited())
-            .with(format!("{n_letters} letters{code}"))
-    };
-    store.audit(&entry).await?;
-    match act {
-        Act::Retry => {
-            let reopened = retry(store, &filters, now).await?;
-            writeln!(out, "{} rows of {} are open again", reopened.rows, runs_of(&reopened.runs))
-                .context("print")?;
-            if parts.is_embedded() {
-                for run in &reopened.runs {
-                    writeln!(out, "next: infill run --resume {run}").context("print")?;
-                }
-            } else {
-                writeln!(out, "the planner picks them up").context("print")?;
-            }
-        }
-        Act::Discard => {
-            let n_discarded = discard(store, &filters, now).await?;
-            writeln!(out, "{n_discarded} discarded; their rows stay failed").context("print")?;
-        }
-    }
-    Ok(Exit::Well)
-}
-
-fn runs_of(runs: &BTreeSet<RunId>) -> String {
-    if runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", runs.len()) }
-}
-
-/// The letters meant, as questions to the store: one for each id, or one for all.
-fn filters(ids: &[i64], run: Option<RunId>, code: Option<&str>) -> Vec<LetterFilter> {
-    let open = LetterFilter { status: Some(LetterStatus::Open), ..LetterFilter::default() };
-    if ids.is_empty() {
-        return vec![LetterFilter { run, code: code.map(ToOwned::to_owned), ..open }];
-    }
-    let ids: BTreeSet<i64> = ids.iter().copied().collect();
-    ids.into_iter().map(|id| LetterFilter { id: Some(id), ..open.clone() }).collect()
 }
 
 /// Says what is about to be done, and asks. Where nobody can answer, says so and how to go on without asking.
@@ -220,96 +279,31 @@ pub(crate) fn agreed(what: &str) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn question(act: Act, n_letters: u64) -> String {
-    let letters = if n_letters == 1 {
-        "1 open dead letter is".to_owned()
-    } else {
-        format!("{n_letters} open dead letters are")
-    };
-    match act {
-        Act::Retry => format!("{letters} meant; their rows will be evaluated and written again"),
-        Act::Discard => format!("{letters} meant; they will be given up for good"),
+async fn discard(parts: &Parts, args: &Discard) -> anyhow::Result<Exit> {
+    if args.why.trim().is_empty() {
+        anyhow::bail!(Usage("say --why they are given up: it is kept with them".to_owned()));
     }
-}
-
-/// What was reopened.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Reopened {
-    rows: u64,
-    runs: BTreeSet<RunId>,
-}
-
-/// Reopens the rows of the letters, batch by batch.
-async fn retry(store: &dyn Store, filters: &[LetterFilter], now: Timestamp) -> anyhow::Result<Reopened> {
-    let mut of_batch: BTreeMap<(RunId, BatchNo), Vec<i64>> = BTreeMap::new();
-    for filter in filters {
-        let mut after = None;
-        loop {
-            let page = store.letters(filter, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for letter in &page {
-                of_batch.entry((letter.run, letter.batch)).or_default().push(letter.id);
-            }
-        }
+    let meant = Meant::find(parts, &args.which).await?;
+    if !meant.is_agreed(args.yes, "they will be given up for good")? {
+        return Ok(Exit::Well);
     }
-    let mut reopened = Reopened::default();
-    for ((run, batch), letters) in of_batch {
-        let rows = store.reopen(run, batch, &letters, now).await?;
-        reopened.rows = reopened.rows.saturating_add(rows);
-        reopened.runs.insert(run);
-    }
-    Ok(reopened)
-}
-
-async fn discard(store: &dyn Store, filters: &[LetterFilter], now: Timestamp) -> anyhow::Result<u64> {
+    meant.audit(parts, Act::LettersDiscarded, &format!(": {}", args.why)).await?;
     let mut n_discarded = 0_u64;
-    for filter in filters {
-        n_discarded = n_discarded.saturating_add(store.discard_letters(filter, now).await?);
+    for filter in &meant.filters {
+        let n = parts.store.discard_letters(filter, &parts.actor, &args.why, parts.clock.now()).await?;
+        n_discarded = n_discarded.saturating_add(n);
     }
-    Ok(n_discarded)
+    say!("{} discarded; their rows stay failed", render::count(n_discarded));
+    Ok(Exit::Well)
 }
 
 #[cfg(test)]
 mod tests {
-    use infill_model::RunState;
-
     use super::*;
     use crate::sample;
 
-    async fn letter_ids(store: &dyn Store, status: LetterStatus) -> Vec<i64> {
-        let filter = LetterFilter { status: Some(status), ..LetterFilter::default() };
-        store.letters(&filter, None, 10).await.unwrap().iter().map(|letter| letter.id).collect()
-    }
-
     #[tokio::test]
-    async fn retry_reopens_the_rows_and_only_once() {
-        let (store, run) = sample::store_with_rows().await;
-        store.move_run(run.id, &[run.state], RunState::Running, None, sample::now()).await.unwrap();
-        store.move_run(run.id, &[RunState::Running], RunState::Completed, None, sample::now()).await.unwrap();
-        let wanted = filters(&[], Some(run.id), Some("INVALID"));
-        let reopened = retry(&*store, &wanted, sample::now()).await.unwrap();
-        assert_eq!(reopened, Reopened { rows: 1, runs: BTreeSet::from([run.id]) });
-        assert_eq!(store.run(run.id).await.unwrap().unwrap().state, RunState::Running);
-        assert!(letter_ids(&*store, LetterStatus::Open).await.is_empty());
-
-        let again = retry(&*store, &wanted, sample::now()).await.unwrap();
-        assert_eq!(again, Reopened::default());
-    }
-
-    #[tokio::test]
-    async fn discard_takes_only_what_is_meant() {
-        let (store, _) = sample::store_with_rows().await;
-        let open = letter_ids(&*store, LetterStatus::Open).await;
-        let other = filters(&[], None, Some("OTHER"));
-        assert_eq!(discard(&*store, &other, sample::now()).await.unwrap(), 0);
-        let same_twice = filters(&[open[0], open[0]], None, None);
-        assert_eq!(discard(&*store, &same_twice, sample::now()).await.unwrap(), 1);
-        assert_eq!(letter_ids(&*store, LetterStatus::Discarded).await, open);
-    }
-
-    #[tokio::test]
-    async fn a_letter_is_shown_with_its_cause_and_cannot_drive_the_terminal() {
+    async fn a_letter_is_listed_and_cannot_drive_the_terminal() {
         let (store, run) = sample::store_with_rows().await;
         let letters = store.letters(&LetterFilter::default(), None, 10).await.unwrap();
         let mut out = Vec::new();
@@ -317,22 +311,46 @@ mod tests {
         let said = String::from_utf8(out).unwrap();
         let end: String =
             run.id.to_string().chars().rev().take(RUN_SHOWN).collect::<Vec<_>>().iter().rev().collect();
-        for part in ["102", "INVALID", "Zoë's \"phone\", is no number", &end] {
+        for part in ["102", "INVALID", "Zoë's \"phone\", is no number", "8c1d2f3a", &end] {
             assert!(said.contains(part), "{part} in {said}");
         }
-        let wanted = facts(&letters[0]).into_iter().find(|(name, _)| name == "wanted").unwrap().1;
-        assert_eq!(shown(&wanted), "phone: (empty) → 1\\u{1b}[2J");
+    }
+
+    #[tokio::test]
+    async fn causes_are_shown_with_an_example_and_what_to_type_next() {
+        let (store, _) = sample::store_with_rows().await;
+        let cause = store.letter_causes(&LetterFilter::default(), 10).await.unwrap().remove(0);
+        let letter = store.letters(&LetterFilter::default(), None, 1).await.unwrap().pop();
+        let address = Some("https://crm.example/102\u{1b}[2J".to_owned());
+        let mut out = Vec::new();
+        write_causes(&mut out, &[Example { cause, letter, address }], true).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        for part in [
+            "8c1d2f3a  1 letter  INVALID\n  Zoë's <value>, is no number\n",
+            "letter 1: record 102, https://crm.example/102\\u{1b}[2J\n",
+            "--limit shows more",
+            "infill dead-letters show 1\n",
+            "retry --cause 8c1d2f3a\n",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
     }
 
     #[test]
     fn what_will_happen_is_said_with_the_number() {
+        let of = |n_letters, runs: &[u8]| Meant {
+            filters: Vec::new(),
+            run: None,
+            n_letters,
+            runs: runs.iter().map(|n| RunId::new(sample::now(), [*n; 10])).collect(),
+        };
         assert_eq!(
-            question(Act::Retry, 1),
-            "1 open dead letter is meant; their rows will be evaluated and written again"
+            of(1, &[1]).question("its row goes again"),
+            "1 open dead letter is meant; its row goes again"
         );
         assert_eq!(
-            question(Act::Discard, 312),
-            "312 open dead letters are meant; they will be given up for good"
+            of(1312, &[1, 2]).question("they will be given up for good"),
+            "1,312 open dead letters of 2 runs are meant; they will be given up for good"
         );
     }
 }

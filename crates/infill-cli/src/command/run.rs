@@ -68,7 +68,7 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
     };
     let stamp = Stamp::now(parts);
     let file = open_ids(parts, &plan, path)?;
-    let mut found = look(parts, &plan, path, file.as_ref()).await?;
+    let mut found = look(parts, &plan, path, file.as_ref().map(supply::File::slice)).await?;
     let mut notes = Vec::new();
     if let Some(file) = file {
         let taken = file.take_in(&parts.store, parts.clock.as_ref(), stamp.id()).await?;
@@ -180,17 +180,18 @@ pub(crate) fn open_ids(parts: &Parts, plan: &Plan, path: &Path) -> anyhow::Resul
     })
 }
 
-/// The pre-flight: asks the account everything that can be asked before the first row.
+/// The pre-flight: asks the account everything that can be asked before the first row. `given` is the slice of a plan whose
+/// records are supplied.
 pub(crate) async fn look(
     parts: &Parts,
     plan: &Plan,
     path: &Path,
-    ids: Option<&supply::File>,
+    given: Option<ResolvedSlice>,
 ) -> anyhow::Result<Preflight> {
     let crm = parts.connections.connect(&plan.connection).await?;
     // Whoever starts a run by hand may have mended the login; if not, the first call pauses the connection again.
     parts.connections.resume(&plan.connection).await?;
-    match preflight::preflight(crm.as_ref(), plan, ids.map(supply::File::slice)).await {
+    match preflight::preflight(crm.as_ref(), plan, given).await {
         Ok(found) => Ok(found),
         Err(preflight::Error::Faults(mut faults)) => {
             if let Ok(text) = std::fs::read_to_string(path) {

@@ -150,7 +150,7 @@ fn hints(run: &Run, is_embedded: bool) -> Vec<String> {
         }
     }
     if counts.failed > 0 {
-        hints.push(format!("infill dead-letters list --run {id}"));
+        hints.push(format!("infill dead-letters --run {id}"));
     }
     hints
 }
@@ -215,8 +215,7 @@ mod tests {
         run.progress.counts.failed = 2;
         run.progress.counts.held = 1;
         let said = shown_of(&run, false);
-        for part in
-            ["the property \"phon\" does not exist\\u{1b}[0m", "--outcome held", "dead-letters list --run"]
+        for part in ["the property \"phon\" does not exist\\u{1b}[0m", "--outcome held", "dead-letters --run"]
         {
             assert!(said.contains(part), "{part} in {said}");
         }

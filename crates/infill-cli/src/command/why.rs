@@ -37,7 +37,7 @@ pub(crate) async fn why(parts: &Parts, args: &Why) -> anyhow::Result<Exit> {
     let story = Story {
         connection: args.connection.as_str(),
         object: args.object.as_str(),
-        url: crm.record_url(&account, &args.object, &record),
+        url: crm.record_address(&account, &args.object).map(|address| address.of(&record)),
         record,
         properties: names.iter().map(|name| now(name, found.as_ref(), &traces, crm.as_ref())).collect(),
         gone: found.is_none(),

@@ -32,9 +32,9 @@ async fn the_account_tells_its_id_zone_and_limits() {
         assert_eq!((account.id.as_str(), account.time_zone.as_str()), ("424242", "Europe/Berlin"));
         assert_eq!(account.daily_limit, Some(625_000), "{version}");
         assert!(account.daily_used.is_some());
-        let url = world.hubspot.record_url(&account, &contacts(), &record(7)).unwrap();
+        let url = world.hubspot.record_address(&account, &contacts()).unwrap().of(&record(7));
         assert_eq!(url, "https://app.hubspot.com/contacts/424242/record/0-1/7");
-        assert!(conformance::record_urls(&world.hubspot, &account, &contacts(), &record(7)).is_empty());
+        assert!(conformance::record_address(&world.hubspot, &account, &contacts(), &record(7)).is_empty());
     }
 }
 

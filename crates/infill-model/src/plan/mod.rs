@@ -151,6 +151,10 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub undoes: Option<RunId>,
+    /// The records of dead letters. No file can say this, `infill dead-letters retry` does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(skip)]
+    pub retries: bool,
     /// At most this many records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_count: Option<u64>,
@@ -166,6 +170,25 @@ pub struct Source {
 }
 
 impl Source {
+    /// Records of a kind, none of them selected.
+    #[must_use]
+    pub const fn none(object: ObjectType) -> Self {
+        Self {
+            object,
+            list: None,
+            filter: None,
+            view: None,
+            query: None,
+            ids: None,
+            undoes: None,
+            retries: false,
+            max_count: None,
+            sample: None,
+            only: None,
+            schedule: None,
+        }
+    }
+
     /// The one way the plan selects records; `None` when it names none or several, which [`parse`] refuses.
     #[must_use]
     pub fn selection(&self) -> Option<Selection> {
@@ -185,7 +208,7 @@ impl Source {
     /// Whether the records are named to the store before the run begins, with inputs of their own.
     #[must_use]
     pub const fn is_supplied(&self) -> bool {
-        self.ids.is_some() || self.undoes.is_some()
+        self.ids.is_some() || self.undoes.is_some() || self.retries
     }
 
     /// At most this many records by what the plan says: the smaller of `max_count` and `sample`.

@@ -185,6 +185,7 @@ fn source(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Source> {
         max_count: optional(max_count)?,
         sample: optional(sample)?,
         undoes: None,
+        retries: false,
         only: optional(only)?,
         schedule: optional(schedule)?,
     })

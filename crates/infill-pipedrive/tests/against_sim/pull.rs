@@ -20,10 +20,10 @@ async fn the_account_tells_its_company_and_what_is_left_of_the_day() {
     assert_eq!(account.label, "Pipedrive company Acme");
     assert_eq!(account.daily_limit, Some(30_000));
     assert_eq!(account.daily_used, Some(1_002), "what others spent, and this call");
-    let url = world.pipedrive.record_url(&account, &persons(), &"7".into()).unwrap();
+    let url = world.pipedrive.record_address(&account, &persons()).unwrap().of(&"7".into());
     assert_eq!(url, "https://acme-sandbox.pipedrive.com/person/7");
-    assert!(conformance::record_urls(&world.pipedrive, &account, &persons(), &"7".into()).is_empty());
-    assert_eq!(world.pipedrive.record_url(&account, &"activities".into(), &"7".into()), None);
+    assert!(conformance::record_address(&world.pipedrive, &account, &persons(), &"7".into()).is_empty());
+    assert_eq!(world.pipedrive.record_address(&account, &"activities".into()), None);
 
     let mut config = sim::Config { limits, ..unlimited() };
     config.switches.daily_headers = false;

@@ -124,7 +124,7 @@ impl Act<'_> {
 
     async fn outputs(&self, id: Id) -> Result<Outputs, Error> {
         let address = self.salesforce.transport.address().await?;
-        let url = address.host_str().map(|host| screen(host, self.object(), id));
+        let url = address.host_str().map(|host| screen(host, self.object(), id.as_str()));
         Ok(Outputs::from_iter([
             ("record_id".to_owned(), json!(id.as_str())),
             ("account_url".to_owned(), json!(url)),

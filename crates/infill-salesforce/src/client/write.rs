@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use infill_crm::exchange::Request;
-use infill_crm::{Error, Refusal, Update, WriteAnswer};
+use infill_crm::exchange::{Request, parse};
+use infill_crm::{Error, Exchanged, Refusal, Update, WriteAnswer};
 use infill_model::property::PropertyDef;
 use infill_model::{PropertyName, RecordId, Value};
 
-use super::{Fate, Salesforce, gone, ids};
+use super::{Fate, Salesforce, VENDOR, gone, ids};
 use crate::blame::{self, Settled};
 use crate::id::Id;
 use crate::normalize;
@@ -22,13 +22,17 @@ impl Salesforce {
     async fn write_part(&self, name: &str, rows: &[Row<'_>]) -> Result<WriteAnswer, Error> {
         let collections: Vec<&[Row<'_>]> = rows.chunks(collection_size(rows.len())).collect();
         let request = request::update(self.version, name, self.manners, &collections)?;
-        let answer: CompositeAnswer = self.ask(&request).await?;
-        let mut settled = blame::settle(&request, &collections, answer, self.transport.now());
+        let answer = self.call(&request).await?;
+        let composite: CompositeAnswer = parse(VENDOR, &request, &answer)?;
+        let mut settled = blame::settle(&request, &collections, composite, self.transport.now());
         self.tell_quota(&request, &mut settled).await;
         if let Some(fault) = settled.plan_fault() {
             return Err(fault);
         }
-        let written = self.answer(name, &mut settled).await;
+        let mut written = self.answer(name, &mut settled).await;
+        if !written.refused.is_empty() {
+            written.exchanged.push(Exchanged::of(&request, &answer));
+        }
         let n_answered = n_answered(&written);
         match settled.cut_short() {
             Some(error) if n_answered == 0 => Err(error),
@@ -71,6 +75,7 @@ impl Salesforce {
                     written.confirmed.extend(answer.confirmed);
                     written.refused.extend(answer.refused);
                     written.gone.extend(answer.gone);
+                    written.exchanged.extend(answer.exchanged);
                     written.cut_short = answer.cut_short;
                 }
                 Err(error) if n_answered(&written) == 0 => return Err(error),

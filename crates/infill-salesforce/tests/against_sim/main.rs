@@ -40,9 +40,9 @@ async fn the_account_tells_the_org_its_zone_and_its_day() {
     assert_eq!((&hidden.id, &hidden.time_zone), (&account.id, &account.time_zone));
     assert!(hidden.label.ends_with("user integration@sim.example"), "{hidden:?}");
     let id = world.ids(1).remove(0);
-    let url = world.salesforce.record_url(&account, &accounts(), &id).unwrap();
+    let url = world.salesforce.record_address(&account, &accounts()).unwrap().of(&id);
     assert_eq!(url, format!("https://127.0.0.1/lightning/r/Account/{id}/view"));
-    let broken = conformance::record_urls(&world.salesforce, &account, &accounts(), &id);
+    let broken = conformance::record_address(&world.salesforce, &account, &accounts(), &id);
     assert_eq!(broken, Vec::<String>::new());
 }
 

@@ -5,7 +5,7 @@ use infill_model::row::RowState;
 use infill_model::{BatchNo, Outcome, RowResult, RunState};
 
 use super::World;
-use super::values::{at, at_once, count_true, lease, leased, result, save, settled};
+use super::values::{as_is, at, at_once, count_true, lease, leased, result, save, settled};
 use crate::store::{BatchSave, BatchState, Lease, Leased, Progress, Saved};
 
 pub(super) async fn a_lease_keeps_others_out_until_it_lapses(world: &World) {
@@ -147,7 +147,7 @@ pub(super) async fn who_knows_a_batch_is_spared_its_pages_until_it_changes(world
     let Leased::Yours(saved) = known(3, batch.revision).await else { panic!("it was saved") };
     let letters = store.letters(&Default::default(), None, 10).await.unwrap();
     assert!(store.move_run(run, &[RunState::Running], RunState::Completed, None, at(120)).await.unwrap());
-    assert_eq!(store.reopen(run, BatchNo(0), &[letters[0].id], at(121)).await.unwrap(), 1);
+    assert_eq!(store.reopen(run, BatchNo(0), &[letters[0].id], &as_is(121)).await.unwrap(), 1);
     assert!(matches!(known(4, saved.revision).await, Leased::Yours(_)), "a row was reopened");
 }
 

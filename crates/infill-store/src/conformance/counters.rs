@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use infill_model::outcome::Counts;
 use infill_model::row::{GuardedBy, RowState};
-use infill_model::{BatchNo, Outcome, RowResult, RunId, RunState};
+use infill_model::{Actor, BatchNo, Outcome, RowResult, RunId, RunState};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Handle;
 
 use super::World;
-use super::values::{at, letter, record, result};
+use super::values::{as_is, at, letter, record, result};
 use crate::store::{
     BatchSave, BatchState, Lease, Leased, LetterFilter, LetterStatus, Progress, Saved, Store, UnitKind,
 };
@@ -158,7 +158,7 @@ async fn take(store: &dyn Store, run: RunId, step: &Step, model: &mut Model) {
                 .filter(|letter| letter.batch == BatchNo(batch))
                 .map(|letter| letter.id)
                 .collect();
-            let reopened = store.reopen(run, BatchNo(batch), &ids, at(now)).await.unwrap();
+            let reopened = store.reopen(run, BatchNo(batch), &ids, &as_is(now)).await.unwrap();
             assert_eq!(reopened, u64::try_from(ids.len()).unwrap());
             let expected = model.batch(batch);
             if reopened > 0 {
@@ -232,7 +232,7 @@ async fn play(world: &World, steps: &[Step], number: u8) {
         assert_eq!(batch.results, model.batches[&batch.no.0].results);
     }
     let letters = LetterFilter { run: Some(run), ..LetterFilter::default() };
-    store.discard_letters(&letters, at(model.now)).await.unwrap();
+    store.discard_letters(&letters, &Actor::program(), "done", at(model.now)).await.unwrap();
 }
 
 pub(super) async fn counts_equal_a_recount_after_anything(world: &World) {

@@ -4,7 +4,7 @@ use infill_model::slice::{Supplied, SuppliedPlace};
 use infill_model::{ActionId, Outcome, Properties, RunId, RunState};
 
 use super::World;
-use super::values::{at, letter, record, run_id};
+use super::values::{as_is, at, letter, record, run_id};
 use crate::audit::{Act, AuditFilter, NewAuditEntry};
 use crate::store::{Begun, EffectKey, LetterFilter, Run};
 
@@ -73,7 +73,7 @@ pub(super) async fn rows_of_a_purged_run_are_not_opened_again(world: &World) {
     // The letters go with the first step; whoever read them before that must not open rows that are about to go.
     store.purge(&entry(run, 300), run, 1).await.unwrap();
     let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
-    assert_eq!(store.reopen(run, letters[0].batch, &ids, at(301)).await.unwrap(), 0);
+    assert_eq!(store.reopen(run, letters[0].batch, &ids, &as_is(301)).await.unwrap(), 0);
     assert_eq!(stored(world, run).await.state, RunState::Completed);
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn only_ended_runs_without_open_letters_are_outdated_oldest_fir
     world.running(4, 1).await;
     for run in [newer, older] {
         let letters = LetterFilter { run: Some(run), ..LetterFilter::default() };
-        store.discard_letters(&letters, at(220)).await.unwrap();
+        store.discard_letters(&letters, &"ann@office".into(), "done", at(220)).await.unwrap();
     }
     let outdated = async |before, limit| store.outdated(at(before), limit).await.unwrap();
     assert_eq!(outdated(1000, 9).await, [older, newer]);

@@ -1,17 +1,19 @@
 //! Runs.
 
+use infill_model::letter::RecordAddress;
 use infill_model::plan::Verify;
 use infill_model::run::Forecast;
 use infill_model::slice::{Readiness, ResolvedSlice};
 use infill_model::{BatchNo, CompiledRun, Outcome, RunState};
 
 use super::World;
-use super::values::{at, at_once, cause, count_true, new_run, plan, run_id};
+use super::values::{as_is, at, at_once, cause, count_true, new_run, plan, run_id};
 use crate::Error;
 use crate::store::{NewRun, Parked, RunFilter};
 
 fn compiled(calls: u64) -> CompiledRun {
     CompiledRun {
+        record_address: Some(RecordAddress::new("https://crm.example/{record}")),
         object: "contacts".into(),
         inputs: vec!["firstname".into()],
         targets: Vec::new(),
@@ -165,7 +167,7 @@ pub(super) async fn a_run_that_is_not_there_is_named(world: &World) {
         store.warn_run(run, "x").await,
         store.add_calls(run, 1).await,
         store.save_compiled(run, &compiled(1)).await,
-        store.reopen(run, BatchNo(0), &[1], at(1)).await.map(|_| ()),
+        store.reopen(run, BatchNo(0), &[1], &as_is(1)).await.map(|_| ()),
     ];
     for answer in missing {
         assert!(matches!(answer, Err(Error::NoSuchRun(id)) if id == run), "{answer:?}");

@@ -1,17 +1,19 @@
 //! Values that the tests store.
 
 use infill_model::error::Class;
+use infill_model::letter::{Exchange, SharedCause};
 use infill_model::message::Work;
 use infill_model::row::{Cause, RowState};
 use infill_model::{
-    BatchNo, ChunkNo, Outcome, Plan, RecordId, Row, RowResult, RunId, RunState, Stage, Timestamp,
+    BatchNo, ChunkNo, Outcome, Plan, Properties, RecordId, Row, RowResult, RunId, RunState, Stage, Timestamp,
 };
 use serde_json::json;
 
 use super::World;
 use crate::Store;
 use crate::store::{
-    BatchSave, BatchState, Lease, Leased, Listing, ListingStep, NewBatch, NewLetter, NewRun, Saved, UnitKind,
+    BatchSave, BatchState, Lease, Leased, Listing, ListingStep, NewBatch, NewLetter, NewRun, Reopen, Saved,
+    UnitKind,
 };
 
 /// A moment, in seconds.
@@ -63,9 +65,25 @@ pub(super) fn letter(record: &str, code: &str) -> NewLetter {
         record: record.into(),
         stage: Stage::Run,
         cause: cause(code),
+        shared: SharedCause {
+            id: format!("id of {code}").replace('\0', "").into(),
+            message: "the <value>".to_owned(),
+        },
         wanted: [("note".into(), json!("Hi"))].into(),
         before: [("note".into(), json!(null))].into(),
+        found: [("note".into(), json!("theirs"))].into(),
+        exchange: Some(Exchange {
+            request: "POST /batch/update".to_owned(),
+            sent: "{\"id\":\"1\"}\0".to_owned(),
+            status: 400,
+            answered: "no".to_owned(),
+        }),
     }
+}
+
+/// A person who tries rows again, as they were, at a second.
+pub(super) fn as_is(second: i64) -> Reopen {
+    Reopen { set: Properties::new(), by: "ann@office".into(), now: at(second) }
 }
 
 /// The record in this place of this batch.

@@ -74,12 +74,20 @@ macro_rules! save_statement {
              failed = $15, gone = $16, guarded_by_read = $21, guarded_by_age = $22 \
          FROM old WHERE b.run_id = $1 AND b.no = $2 RETURNING old.* \
      ), lettered AS ( \
-         INSERT INTO letters AS l (run_id, batch_no, record, code, letter, first_at, last_at) \
-         SELECT $1, $2, n.record, n.code, n.letter, $7, $7 \
-         FROM saved s, unnest($17::text[], $18::text[], $19::text[]) AS n (record, code, letter) \
+         INSERT INTO letters AS l \
+             (run_id, batch_no, record, code, property, cause, message, letter, first_at, last_at) \
+         SELECT $1, $2, n.record, n.code, n.property, n.cause, n.message, n.letter, $7, $7 \
+         FROM saved s, unnest($17::text[], $18::text[], $19::text[], $23::text[], $24::text[], $25::text[]) \
+             AS n (record, code, letter, property, cause, message) \
          WHERE NOT s.repeated \
          ON CONFLICT (run_id, record) DO UPDATE SET batch_no = excluded.batch_no, code = excluded.code, \
+             property = excluded.property, cause = excluded.cause, message = excluded.message, \
              letter = excluded.letter, attempts = l.attempts + 1, status = 'open', last_at = excluded.last_at \
+         RETURNING l.id, l.record \
+     ), noted AS ( \
+         INSERT INTO letter_events (letter_id, at, event) \
+         SELECT l.id, $7, n.event FROM lettered l \
+         JOIN unnest($17::text[], $26::text[]) AS n (record, event) ON n.record = l.record \
      ), counted AS ( \
          UPDATE run_progress p SET \
              batches_queued = p.batches_queued + ($4 = 'queued')::int - (s.state = 'queued')::int, \
@@ -108,14 +116,14 @@ const SAVE: &str = save_statement!("");
 const SAVE_AND_LEARN: &str = save_statement!(
     ", kept AS ( \
          INSERT INTO seen (plan_name, connection, object, record, fingerprint, run_id) \
-         SELECT $23, $24, $25, k.record, k.fingerprint, $1 \
-         FROM saved, unnest($26::text[], $27::text[]) WITH ORDINALITY AS k (record, fingerprint, place) \
+         SELECT $27, $28, $29, k.record, k.fingerprint, $1 \
+         FROM saved, unnest($30::text[], $31::text[]) WITH ORDINALITY AS k (record, fingerprint, place) \
          ORDER BY k.place \
          ON CONFLICT (plan_name, connection, object, record) DO UPDATE SET \
              fingerprint = excluded.fingerprint, run_id = excluded.run_id \
      ), dropped AS ( \
-         DELETE FROM seen USING saved WHERE plan_name = $23 AND connection = $24 AND object = $25 \
-         AND record = ANY ($28::text[]) \
+         DELETE FROM seen USING saved WHERE plan_name = $27 AND connection = $28 AND object = $29 \
+         AND record = ANY ($32::text[]) \
      )"
 );
 
@@ -131,7 +139,8 @@ pub(super) async fn save(
     let until = save.keep_lease.then_some(lease.until);
     let [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age] =
         stored::tally(save.results);
-    let LetterColumns { records, codes, letters } = LetterColumns::new(save.letters)?;
+    let LetterColumns { records, codes, properties, causes, messages, letters, events } =
+        LetterColumns::new(save.letters)?;
     let operation = "save a batch";
     let id = run.as_uuid();
     let (no, owner, state, calls) =
@@ -141,8 +150,32 @@ pub(super) async fn save(
         .memory
         .map(|(memory, _)| (memory.plan_name.as_str(), memory.connection.as_str(), memory.object.as_str()));
     let mut parameters: Vec<Parameter<'_>> = vec![
-        &id, &no, &owner, &state, &produced, &until, &save.now, &calls, &verified, &written, &unchanged,
-        &skipped, &held, &differs, &failed, &gone, &records, &codes, &letters, &states, &by_read, &by_age,
+        &id,
+        &no,
+        &owner,
+        &state,
+        &produced,
+        &until,
+        &save.now,
+        &calls,
+        &verified,
+        &written,
+        &unchanged,
+        &skipped,
+        &held,
+        &differs,
+        &failed,
+        &gone,
+        &records,
+        &codes,
+        &letters,
+        &states,
+        &by_read,
+        &by_age,
+        &properties,
+        &causes,
+        &messages,
+        &events,
     ];
     let mut statement = SAVE;
     if let Some((plan, connection, object)) = &memory {

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::connections::{Connections, Trouble, micros, moment};
 use super::runs::tally;
-use super::seen;
+use super::{letters, seen};
 use crate::commit::Commit;
 use crate::error::Error;
 use crate::page::{write_produced, write_states};
@@ -170,7 +170,7 @@ fn save_change(
                 )?
                 .execute(params![held.id, produced])?;
         }
-        save_letters(store, &key, batch, change)?;
+        letters::insert(store, &key, batch, &change.letters, change.now)?;
         if let Some((memory, columns)) = &change.memory {
             seen::learn(store, memory, columns, &key)?;
         }
@@ -271,23 +271,6 @@ impl Difference<'_> {
         )?;
         Ok(counts.into())
     }
-}
-
-fn save_letters(store: &Transaction<'_>, run: &str, batch: BatchNo, change: &Change) -> Result<(), Trouble> {
-    let LetterColumns { records, codes, letters } = &change.letters;
-    if records.is_empty() {
-        return Ok(());
-    }
-    let mut statement = store.prepare_cached(
-        "INSERT INTO letters (run_id, batch_no, record, code, letter, first_at, last_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (run_id, record) DO UPDATE SET \
-         batch_no = excluded.batch_no, code = excluded.code, letter = excluded.letter, \
-         attempts = attempts + 1, status = 'open', last_at = excluded.last_at",
-    )?;
-    for ((record, code), letter) in records.iter().zip(codes).zip(letters) {
-        statement.execute(params![run, batch.0, record, code, letter, change.now])?;
-    }
-    Ok(())
 }
 
 pub(super) async fn keep_job(

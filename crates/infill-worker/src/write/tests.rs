@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use infill_crm::{
     Account, Catalog, Costs, Cursor, Error, Limits, ListInfo, Page, Pull, ReadAnswer, Record, WriteAnswer,
 };
+use infill_model::letter::RecordAddress;
 use infill_model::plan::{IfChanged, Verify, When};
 use infill_model::property::{PropertyDef, PropertyKind};
 use infill_model::run::{Forecast, TargetProperty};
@@ -183,7 +184,7 @@ impl Crm for Crooked {
         Ok(())
     }
 
-    fn record_url(&self, _: &Account, _: &ObjectType, _: &RecordId) -> Option<String> {
+    fn record_address(&self, _: &Account, _: &ObjectType) -> Option<RecordAddress> {
         None
     }
 }
@@ -201,6 +202,7 @@ fn compiled(if_changed: IfChanged) -> CompiledRun {
     };
     CompiledRun {
         time_zone: "UTC".into(),
+        record_address: None,
         object: "contacts".into(),
         inputs: Vec::new(),
         targets: vec![TargetProperty {
@@ -262,6 +264,7 @@ fn drive(crm: &Crooked, rows: u32, if_changed: IfChanged) -> Vec<RowResult> {
             now: Timestamp::UNIX_EPOCH,
             may_be_sent: was_begun,
             job: None,
+            exchanged: Vec::new(),
         };
         let done = runtime.block_on(async {
             if was_begun {
@@ -291,6 +294,7 @@ fn a_record_that_a_person_changed_is_held_with_what_was_found() {
         now: Timestamp::UNIX_EPOCH,
         may_be_sent: false,
         job: None,
+        exchanged: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(writing.guard()).unwrap(), 3);
@@ -325,6 +329,7 @@ fn what_is_sent_to_a_record_that_has_it_is_sent_again_until_it_is_confirmed() {
         now: Timestamp::UNIX_EPOCH,
         may_be_sent: false,
         job: None,
+        exchanged: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     writing.trust();
@@ -362,6 +367,7 @@ fn a_throttled_rest_waits_and_what_was_confirmed_stays() {
         now: Timestamp::UNIX_EPOCH,
         may_be_sent: false,
         job: None,
+        exchanged: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(writing.write()).unwrap_err();
@@ -385,6 +391,7 @@ fn a_job_is_kept_until_it_answers_and_its_rows_stay_intended() {
         now: Timestamp::UNIX_EPOCH,
         may_be_sent: false,
         job: None,
+        exchanged: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(writing.write()).unwrap(), Some(Duration::ZERO));

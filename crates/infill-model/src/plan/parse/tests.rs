@@ -331,6 +331,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 ids: None,
                 max_count: Some(u64::from(seconds) + 1),
                 undoes: None,
+                retries: false,
                 only: [None, Some(Only::New), Some(Only::Changed)][usize::from(seconds % 3)],
                 sample: (seconds % 2 == 0).then_some(50),
                 schedule: None,
