@@ -22,7 +22,7 @@ pub(crate) async fn check_no_limbo(world: &World, run: &Run) {
             RowState::Settled(Outcome::Verified | Outcome::Written) => was_sent,
             // A paused run goes on with what its rows are to get.
             RowState::Intended => !run.state.is_final() && !was_sent,
-            RowState::Settled(_) | RowState::Confirmed => false,
+            RowState::Settled(_) | RowState::Refused | RowState::Confirmed => false,
         };
         assert!(fits, "record {} is {:?}, sent: {was_sent}", row.record, result.state);
     }

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
 pub(crate) mod pause;
+pub(crate) mod preview;
 pub(crate) mod schedules;
 pub(crate) mod trail;
 mod word;
@@ -24,6 +25,7 @@ Exit codes:
   1  some rows did not settle well (held, differs, failed, gone)
   2  usage or configuration: nothing was started
   3  the run could not go on, or stopped
+  4  the run waits for somebody to approve it
 
 Results go to stdout, progress and logs to stderr.";
 
@@ -37,6 +39,7 @@ First steps:
 
 const RUN_EXAMPLES: &str = "\
 Examples:
+  infill run plan.yaml --dry-run    evaluates every row, shows what would change, writes nothing
   infill run plan.yaml              a plan that never verified a row runs on 5 rows
   infill run plan.yaml --limit 200
   infill run plan.yaml --all
@@ -132,6 +135,20 @@ pub(crate) enum Command {
         after_help = "Examples:\n  infill rows latest --outcome failed\n  infill rows 8f3c2a --format csv > rows.csv"
     )]
     Rows(Rows),
+    /// Shows what a run is about to do, or set out to do: by property, by cause, row by row
+    #[command(
+        after_help = "Examples:\n  infill preview latest --rows\n  infill preview latest --format html > preview.html"
+    )]
+    Preview(preview::Preview),
+    /// Writes exactly what a dry run has shown; a record that changed since is held
+    #[command(after_help = format!("Example:\n  infill apply latest --digest 3f1c9a02b7de\n\n{RUN_REF_HELP}\n\n{EXIT_CODES}"))]
+    Apply(preview::Apply),
+    /// Lets a run go on that waits for it: that of a plan with `approve: manual`
+    #[command(after_help = RUN_REF_HELP)]
+    Approve(preview::Approve),
+    /// Ends a run that waits for an approval, or puts a dry run away
+    #[command(after_help = RUN_REF_HELP)]
+    Reject(preview::Reject),
     /// Stops a run after the batches now in flight; asking twice does no harm
     #[command(after_help = RUN_REF_HELP)]
     Cancel(Cancel),
@@ -219,6 +236,9 @@ pub(crate) struct Run {
     /// All rows, also when the plan never verified a row on this connection
     #[arg(long, conflicts_with = "limit")]
     pub(crate) all: bool,
+    /// Evaluate every row and show what would change; write nothing. `infill apply` then writes exactly that
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Wait until the run ends and show how far it is (the default)
     #[arg(long, conflicts_with = "detach")]
     pub(crate) wait: bool,
@@ -226,7 +246,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) detach: bool,
     /// Go on with a run that was interrupted: an id, its first or last characters, or `latest`
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["limit", "all"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["limit", "all", "dry_run"])]
     pub(crate) resume: Option<RunRef>,
 }
 

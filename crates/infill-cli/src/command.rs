@@ -1,5 +1,6 @@
 //! One file a verb: each calls, none decides. The end of a command is an [`crate::exit::Exit`].
 
+pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod check;
@@ -12,6 +13,7 @@ pub(crate) mod forget;
 pub(crate) mod lists;
 pub(crate) mod pause;
 pub(crate) mod planner;
+pub(crate) mod preview;
 pub(crate) mod properties;
 pub(crate) mod purge;
 pub(crate) mod rows;

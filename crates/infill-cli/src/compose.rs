@@ -137,12 +137,12 @@ impl Parts {
 
     /// What a planner goes by.
     pub(crate) fn planner_settings(&self) -> infill_planner::Settings {
-        let republish_after = self.config.planner.republish_after;
+        let crate::config::Planner { republish_after, approve_within, retention } = self.config.planner;
         let in_flight = self.config.worker.batches_in_flight;
-        let retention = self.config.planner.retention;
         infill_planner::Settings {
             republish_after,
             in_flight,
+            approve_within,
             retention,
             ..infill_planner::Settings::default()
         }

@@ -90,6 +90,8 @@ pub(crate) struct Planner {
     pub(crate) republish_after: Duration,
     /// Values of runs that ended so long ago are purged; `None` keeps them all.
     pub(crate) retention: Option<Duration>,
+    /// What a person is asked about can be approved for this long.
+    pub(crate) approve_within: Duration,
 }
 
 /// One account in one CRM.

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Usage,
     /// The run, or the command, could not go on.
     CouldNotGoOn,
+    /// The run waits for somebody to approve it.
+    Waits,
 }
 
 impl Exit {
@@ -24,6 +26,7 @@ impl Exit {
             Self::SomeRowsUnwell => 1,
             Self::Usage => 2,
             Self::CouldNotGoOn => 3,
+            Self::Waits => 4,
         }
     }
 }

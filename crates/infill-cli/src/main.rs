@@ -75,6 +75,10 @@ fn start_logging(global: &Global, command: &Command) -> anyhow::Result<()> {
         | Command::Forget(_)
         | Command::Show(_)
         | Command::Rows(_)
+        | Command::Preview(_)
+        | Command::Apply(_)
+        | Command::Approve(_)
+        | Command::Reject(_)
         | Command::Cancel(_)
         | Command::Pause(_)
         | Command::Resume(_)
@@ -108,6 +112,10 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Schedules(args) => command::schedules::schedules(&parts().await?, &args).await,
         Command::Show(args) => command::show::show(&parts().await?, &args).await,
         Command::Rows(args) => command::rows::rows(&parts().await?, &args).await,
+        Command::Preview(args) => command::preview::preview(&parts().await?, &args).await,
+        Command::Apply(args) => command::approve::apply(&parts().await?, &args).await,
+        Command::Approve(args) => command::approve::approve(&parts().await?, &args).await,
+        Command::Reject(args) => command::approve::reject(&parts().await?, &args).await,
         Command::Cancel(args) => command::cancel::cancel(&parts().await?, &args).await,
         Command::Pause(args) => command::pause::pause(&parts().await?, &args).await,
         Command::Resume(args) => command::pause::resume(&parts().await?, &args).await,

@@ -24,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 pub(crate) enum Followed {
     /// The run reached a final state.
     Ended(Box<Run>),
+    /// The run waits for a person to approve it.
+    Waits(Box<Run>),
     /// The run waits for a person: its connection is paused.
     Paused(Box<Run>, String),
     /// The person interrupted.
@@ -68,6 +70,10 @@ pub(crate) async fn follow(
         if now.state.is_final() {
             view.finish();
             return Ok(Followed::Ended(Box::new(now)));
+        }
+        if now.state == RunState::Waiting {
+            view.finish();
+            return Ok(Followed::Waits(Box::new(now)));
         }
         if let Some(why) = quota.paused() {
             view.finish();
@@ -241,12 +247,20 @@ fn told(from: Option<RunState>, run: &Run) -> Vec<String> {
         RunState::SourceSync => "  source-sync: listing and freezing ids, reading values".into(),
         RunState::AwaitRows => format!("  await-rows: {} rows arrived", progress.rows),
         RunState::ConfigureChain => "  configure-chain: checking the plan against the live catalog".into(),
+        RunState::Previewing => {
+            format!("  previewing: {} rows are evaluated, nothing is written", progress.rows)
+        }
+        RunState::Waiting => "  waiting for somebody to approve it".into(),
         RunState::Canary => {
             format!("  canary: {} rows go first, alone", u64::from(run.plan.canary).min(progress.rows))
         }
         RunState::Running => format!("  run and verify: {} rows", progress.rows),
         RunState::Cancelling => "  cancelling: batches in flight are finishing".into(),
-        RunState::Completed | RunState::Empty | RunState::Stopped | RunState::Cancelled => {
+        RunState::Completed
+        | RunState::Previewed
+        | RunState::Empty
+        | RunState::Stopped
+        | RunState::Cancelled => {
             format!("  {}", run.state)
         }
     });
@@ -258,12 +272,14 @@ pub(crate) fn exit_of(run: &Run) -> Exit {
     match run.state {
         RunState::Completed if run.progress.counts.all_well() => Exit::Well,
         RunState::Completed => Exit::SomeRowsUnwell,
-        RunState::Empty => Exit::Well,
+        RunState::Empty | RunState::Previewed => Exit::Well,
+        RunState::Waiting => Exit::Waits,
         RunState::Stopped
         | RunState::Cancelled
         | RunState::SourceSync
         | RunState::AwaitRows
         | RunState::ConfigureChain
+        | RunState::Previewing
         | RunState::Canary
         | RunState::Running
         | RunState::Cancelling => Exit::CouldNotGoOn,

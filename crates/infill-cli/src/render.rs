@@ -140,6 +140,19 @@ pub(crate) fn of_value(value: Option<&Value>) -> String {
     }
 }
 
+/// Writes a record of a CSV listing. A failure to write keeps its kind, so that a closed pipe is known as one.
+pub(crate) fn write_csv<W, I, F>(writer: &mut csv::Writer<W>, record: I) -> io::Result<()>
+where
+    W: Write,
+    I: IntoIterator<Item = F>,
+    F: AsRef<[u8]>,
+{
+    writer.write_record(record).map_err(|error| {
+        let told = error.to_string();
+        if let csv::ErrorKind::Io(error) = error.into_kind() { error } else { io::Error::other(told) }
+    })
+}
+
 /// Prints a value as JSON.
 pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value).context("put the result into JSON")?;
@@ -189,6 +202,22 @@ mod tests {
         let shown = table(&rows(&[&["name", "size"], &["a", "7"], &["list b", "12,345"], &["c", ""]]));
         let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
         assert_eq!(lines, [" NAME      SIZE", " a            7", " list b  12,345", " c"]);
+    }
+
+    #[test]
+    fn a_pipe_that_is_closed_is_known_in_a_csv_listing() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut writer = csv::WriterBuilder::new().buffer_capacity(4).from_writer(Closed);
+        let failed = write_csv(&mut writer, ["longer than", "the buffer"]).unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub(crate) fn run(state: RunState) -> Run {
         connection_paused: None,
         cap: None,
         in_flight: 8,
+        is_dry: false,
+        released: None,
+        touched_at: None,
         slice: None,
         listing: Listing::default(),
         compiled: None,
@@ -114,6 +117,7 @@ pub(crate) async fn store_with_rows() -> (Kept, Run) {
         cap: None,
         in_flight: 8,
         slice: None,
+        is_dry: false,
         created_at: now(),
         by: "ann@desk".into(),
     };

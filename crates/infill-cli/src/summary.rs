@@ -26,7 +26,12 @@ pub(crate) async fn print(parts: &Parts, run: &Run) -> anyhow::Result<()> {
     }
     let not_begun = run.progress.rows.saturating_sub(counts.total());
     if not_begun > 0 {
-        say!("  not begun  {not_begun:>9}  no outcome: the run ended before their turn");
+        let why = if run.state == RunState::Waiting {
+            "they wait for somebody to approve the run"
+        } else {
+            "no outcome: the run ended before their turn"
+        };
+        say!("  not begun  {not_begun:>9}  {why}");
     }
     if let Some(guarded) = guarded(run) {
         say!("  guarded: {guarded}");

@@ -5,8 +5,8 @@ use infill_model::row::{Cause, Gone};
 use infill_model::run::Forecast;
 use infill_model::slice::ResolvedSlice;
 use infill_model::{
-    Actor, CauseId, Cell, ConnectionName, ObjectType, Outcome, Plan, Properties, RecordId, Row, RowResult,
-    RunId, RunState, Stage, Timestamp,
+    Actor, CauseId, Cell, ConnectionName, ObjectType, Outcome, Plan, Properties, RecordId, Release, Row,
+    RowResult, RunId, RunState, Stage, Timestamp,
 };
 use infill_store::audit::{Act, AuditEntry};
 use infill_store::pause::Paused;
@@ -32,6 +32,8 @@ pub(crate) struct RunView<'a> {
     forecast: Option<Forecast>,
     progress: &'a Progress,
     warnings: &'a [String],
+    is_dry: bool,
+    released: Option<&'a Release>,
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     purged_at: Option<Timestamp>,
@@ -55,6 +57,8 @@ impl<'a> RunView<'a> {
             forecast: run.compiled.as_ref().map(|compiled| compiled.forecast),
             progress: &run.progress,
             warnings: &run.warnings,
+            is_dry: run.is_dry,
+            released: run.released.as_ref(),
             created_at: run.created_at,
             ended_at: run.ended_at,
             purged_at: run.purged_at,

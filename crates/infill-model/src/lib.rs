@@ -35,7 +35,7 @@ pub use message::StageMessage;
 pub use outcome::Outcome;
 pub use plan::Plan;
 pub use row::{Row, RowResult};
-pub use run::{CompiledRun, RunState};
+pub use run::{Approval, CompiledRun, Release, RunState};
 pub use schedule::Schedule;
 pub use stage::Stage;
 pub use time::{Clock, Timestamp};

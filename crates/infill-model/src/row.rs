@@ -129,6 +129,8 @@ pub enum RowState {
     Pending,
     /// Evaluated; `wanted` is to be written.
     Intended,
+    /// Evaluated for a preview, and it cannot be written: it fails for its cause when the run goes on.
+    Refused,
     /// The CRM confirmed the write of this record's id; to be read back.
     Confirmed,
     /// Done.
@@ -141,7 +143,7 @@ impl RowResult {
     pub const fn outcome(&self) -> Option<Outcome> {
         match self.state {
             RowState::Settled(outcome) => Some(outcome),
-            RowState::Pending | RowState::Intended | RowState::Confirmed => None,
+            RowState::Pending | RowState::Intended | RowState::Refused | RowState::Confirmed => None,
         }
     }
 }

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ActionId, ObjectType, PropertyName};
+use crate::id::{ActionId, Actor, ObjectType, PropertyName};
 use crate::letter::RecordAddress;
 use crate::plan::{IfChanged, Verify, When};
 use crate::property::PropertyDef;
+use crate::time::Timestamp;
 
 /// The state of a run.
 ///
@@ -17,6 +18,16 @@ use crate::property::PropertyDef;
 /// source-sync ─▶ await-rows ─▶ configure-chain ─▶ canary ─▶ running ─▶ completed
 ///      │              │               │             │          │
 ///      └──────────────┴─▶ empty       └─────────────┴──────────┴─▶ cancelling ─▶ cancelled | stopped
+/// ```
+///
+/// A run that is previewed evaluates every row before it writes the first one, and a run that somebody is to approve waits:
+/// after the preview if there is one, else after the canary.
+///
+/// ```text
+/// configure-chain ─▶ previewing ─▶ canary ─▶ running        a plan with max_changed
+/// configure-chain ─▶ previewing ─▶ previewed ┄▶ canary      a dry run, and what applies it
+/// configure-chain ─▶ previewing ─▶ waiting ┄▶ canary        a plan with approve: manual that is previewed
+/// configure-chain ─▶ canary ─▶ waiting ┄▶ running           a plan with approve: manual
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,6 +38,10 @@ pub enum RunState {
     AwaitRows,
     /// Compiling and checking.
     ConfigureChain,
+    /// Evaluating every row; nothing is written.
+    Previewing,
+    /// Waiting for a person to approve it.
+    Waiting,
     /// The canary batch is on its way, alone.
     Canary,
     /// The rest is on its way.
@@ -35,6 +50,8 @@ pub enum RunState {
     Cancelling,
     /// Every row settled.
     Completed,
+    /// Every row is evaluated, as a dry run was asked for: nothing was written, and applying it goes on from here.
+    Previewed,
     /// The slice held no record.
     Empty,
     /// Could not go on; the run's cause says why.
@@ -45,14 +62,17 @@ pub enum RunState {
 
 impl RunState {
     /// Every state.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::SourceSync,
         Self::AwaitRows,
         Self::ConfigureChain,
+        Self::Previewing,
+        Self::Waiting,
         Self::Canary,
         Self::Running,
         Self::Cancelling,
         Self::Completed,
+        Self::Previewed,
         Self::Empty,
         Self::Stopped,
         Self::Cancelled,
@@ -65,10 +85,13 @@ impl RunState {
             Self::SourceSync => "source-sync",
             Self::AwaitRows => "await-rows",
             Self::ConfigureChain => "configure-chain",
+            Self::Previewing => "previewing",
+            Self::Waiting => "waiting",
             Self::Canary => "canary",
             Self::Running => "running",
             Self::Cancelling => "cancelling",
             Self::Completed => "completed",
+            Self::Previewed => "previewed",
             Self::Empty => "empty",
             Self::Stopped => "stopped",
             Self::Cancelled => "cancelled",
@@ -79,10 +102,12 @@ impl RunState {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Completed | Self::Empty | Self::Stopped | Self::Cancelled => true,
+            Self::Completed | Self::Previewed | Self::Empty | Self::Stopped | Self::Cancelled => true,
             Self::SourceSync
             | Self::AwaitRows
             | Self::ConfigureChain
+            | Self::Previewing
+            | Self::Waiting
             | Self::Canary
             | Self::Running
             | Self::Cancelling => false,
@@ -110,6 +135,30 @@ impl FromStr for RunState {
 /// The code of the cause of a run that a person cancelled. A run being cancelled for another cause ends as
 /// [`RunState::Stopped`].
 pub const CANCELLED_BY_HAND: &str = "cancelled";
+
+/// That a previewed or waiting run was let go on, and how it stood then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// When.
+    pub at: Timestamp,
+    /// Who approved it; `None` when the plan asks nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// Batches that had nothing to write and were settled.
+    pub batches_settled: u32,
+    /// Rows that were known to fail.
+    pub refused: u64,
+}
+
+/// A person's yes to what a run is about to write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who.
+    pub by: Actor,
+    /// The digest of what they saw, for a run that was previewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
 
 /// What `configure-chain` resolved, once, for the whole run. Workers only carry it out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,12 +25,13 @@ pub async fn cancel(store: &dyn Store, run: &Run, by: &Actor, now: Timestamp) ->
         correlation_id: None,
         at: Some(now),
     };
-    let before_the_first_write = [RunState::SourceSync, RunState::AwaitRows, RunState::ConfigureChain];
-    if store.move_run_by(&entry, run.id, &before_the_first_write, RunState::Cancelled, Some(&cause)).await? {
+    let nothing_in_flight =
+        [RunState::SourceSync, RunState::AwaitRows, RunState::ConfigureChain, RunState::Waiting];
+    if store.move_run_by(&entry, run.id, &nothing_in_flight, RunState::Cancelled, Some(&cause)).await? {
         return Ok(true);
     }
-    let writing = [RunState::Canary, RunState::Running];
-    if !store.move_run_by(&entry, run.id, &writing, RunState::Cancelling, Some(&cause)).await? {
+    let in_flight = [RunState::Previewing, RunState::Canary, RunState::Running];
+    if !store.move_run_by(&entry, run.id, &in_flight, RunState::Cancelling, Some(&cause)).await? {
         return Ok(false);
     }
     store.hasten(run.id).await?;

@@ -3,6 +3,7 @@
 //! Every function is idempotent, so that any number of planners may run: what two of them publish twice is handled
 //! once. A run is started by being recorded; publishing its first message is the reconciler's ordinary work.
 
+pub mod approve;
 pub mod cancel;
 pub mod error;
 pub mod pause;

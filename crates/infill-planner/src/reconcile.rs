@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use infill_broker::Broker;
 use infill_model::message::Work;
-use infill_model::{BatchNo, Clock, RunId, RunState, Stage, StageMessage, Timestamp};
+use infill_model::{Actor, BatchNo, Clock, RunId, RunState, Stage, StageMessage, Timestamp};
 use infill_store::Store;
 use infill_store::store::{RunFilter, UnitKind};
 use infill_telemetry::{Heartbeat, Metrics, OpenRuns, chain};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::approve::{is_too_old, reject};
 use crate::error::Error;
 
 /// Units looked at in one round; what is left comes in the next.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub in_flight: u32,
     /// Values of runs that ended so long ago are purged; `None` keeps them all.
     pub retention: Option<Duration>,
+    /// A run that waits for an approval is put away after this long.
+    pub approve_within: Duration,
 }
 
 /// Batches in flight when nobody says.
@@ -46,6 +49,7 @@ impl Default for Settings {
             republish_after: Duration::from_mins(1),
             in_flight: IN_FLIGHT,
             retention: None,
+            approve_within: Duration::from_hours(24),
         }
     }
 }
@@ -129,7 +133,7 @@ impl Planner {
             }
         }
         if only.is_none() {
-            self.count_runs(now).await?;
+            self.look_at_open_runs(now).await?;
         }
         Ok(n_published)
     }
@@ -176,8 +180,15 @@ impl Planner {
         Ok(u64::try_from(batches.len()).unwrap_or(u64::MAX))
     }
 
-    async fn count_runs(&self, now: Timestamp) -> Result<(), Error> {
+    /// Puts away what nobody approved in time, so that a schedule is not kept waiting for good; and counts the rest.
+    async fn look_at_open_runs(&self, now: Timestamp) -> Result<(), Error> {
         let open = self.store.runs(&RunFilter { unfinished: true, ..RunFilter::default() }).await?;
+        for run in open.iter().filter(|run| run.state == RunState::Waiting) {
+            if is_too_old(run, self.settings.approve_within, now) {
+                reject(self.store.as_ref(), run, &Actor::program(), "nobody approved it in time", now)
+                    .await?;
+            }
+        }
         let mut counted = OpenRuns::default();
         for run in &open {
             match counted.by_state.iter_mut().find(|(state, _)| *state == run.state) {

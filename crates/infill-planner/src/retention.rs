@@ -88,7 +88,8 @@ mod tests {
             let id = RunId::new(day(1), [number; 10]);
             let plan = serde_json::from_value(plan.clone()).unwrap();
             let (by, created_at) = ("ann@desk".into(), day(1));
-            let run = NewRun { id, plan, cap: None, in_flight: 1, slice: None, created_at, by };
+            let run =
+                NewRun { id, plan, cap: None, in_flight: 1, slice: None, is_dry: false, created_at, by };
             store.create_run(&run).await.unwrap();
             if let Some(ended) = ended {
                 let from = [RunState::SourceSync];

@@ -104,6 +104,7 @@ impl Planner {
             cap,
             in_flight: self.settings.in_flight.max(1),
             slice: None,
+            is_dry: false,
             created_at: now,
             by: Actor::program(),
         };

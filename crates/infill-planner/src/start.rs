@@ -1,6 +1,6 @@
 //! Starting a run: recording it is enough, the reconciler publishes its first message.
 
-use infill_model::plan::{FIRST_RUN_CAP, IfChanged, PropertyWrite, Source, Verify, When, Writeback};
+use infill_model::plan::{Approve, FIRST_RUN_CAP, IfChanged, PropertyWrite, Source, Verify, When, Writeback};
 use infill_model::run::TargetProperty;
 use infill_model::{Plan, RunId};
 use infill_rules::undo::INPUT;
@@ -76,6 +76,9 @@ pub fn undo_plan(run: &Run) -> Option<Plan> {
         verify: Verify::All,
         canary: *canary,
         max_failed: *max_failed,
+        max_changed: None,
+        // Whoever takes a run back has looked, and the way back is short.
+        approve: Approve::Automatic,
     })
 }
 

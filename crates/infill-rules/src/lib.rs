@@ -13,6 +13,7 @@ pub mod compare;
 pub mod forecast;
 pub mod guard;
 pub mod intend;
+pub mod preview;
 pub mod quota;
 pub mod retry;
 pub mod sample;

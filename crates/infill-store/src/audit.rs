@@ -25,6 +25,10 @@ pub enum Act {
     RunPaused,
     /// A run that was paused goes on.
     RunResumed,
+    /// What a run is about to write was approved.
+    RunApproved,
+    /// What a run is about to write was not approved.
+    RunRejected,
     /// A run that takes this one back was recorded.
     RunUndone,
     /// Nothing new is begun on a connection: by hand, or because its login is refused.
@@ -51,13 +55,15 @@ pub enum Act {
 
 impl Act {
     /// Every act.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::RunStarted,
         Self::RunTakenUp,
         Self::RunCancelled,
         Self::RunStopped,
         Self::RunPaused,
         Self::RunResumed,
+        Self::RunApproved,
+        Self::RunRejected,
         Self::RunUndone,
         Self::ConnectionPaused,
         Self::ConnectionResumed,
@@ -81,6 +87,8 @@ impl Act {
             Self::RunStopped => "run-stopped",
             Self::RunPaused => "run-paused",
             Self::RunResumed => "run-resumed",
+            Self::RunApproved => "run-approved",
+            Self::RunRejected => "run-rejected",
             Self::RunUndone => "run-undone",
             Self::ConnectionPaused => "connection-paused",
             Self::ConnectionResumed => "connection-resumed",

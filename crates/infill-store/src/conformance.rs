@@ -11,6 +11,7 @@ mod letters;
 mod opening;
 mod pauses;
 mod places;
+mod previews;
 mod purge;
 mod runs;
 mod schedules;
@@ -215,6 +216,10 @@ on_both_engines! {
         a_run_goes_on_when_both_pauses_have_ended,
         what_is_being_cancelled_or_has_ended_is_not_paused,
         a_pause_and_its_end_clear_the_park;
+    previews:
+        a_released_run_writes_what_it_previewed,
+        of_many_who_release_a_run_one_is_heard,
+        previewed_batches_are_neither_claimed_nor_starved;
     schedules:
         a_schedule_is_read_back_as_saved,
         a_start_records_its_run_and_what_it_tells,

@@ -297,6 +297,7 @@ const fn state_word(state: RowState) -> &'static str {
     match state {
         RowState::Pending => "pending",
         RowState::Intended => "intended",
+        RowState::Refused => "refused",
         RowState::Confirmed => "confirmed",
         RowState::Settled(outcome) => outcome.as_str(),
     }
@@ -315,6 +316,7 @@ fn read_state(words: &str) -> Result<(RowState, Option<GuardedBy>), Unreadable> 
     let state = match word {
         "pending" => RowState::Pending,
         "intended" => RowState::Intended,
+        "refused" => RowState::Refused,
         "confirmed" => RowState::Confirmed,
         outcome => outcome.parse().map(RowState::Settled).map_err(Unreadable::State)?,
     };

@@ -30,7 +30,8 @@ use infill_model::row::Cause;
 use infill_model::seen::{MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    Actor, BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
+    Actor, Approval, BatchNo, ChunkNo, Clock, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState,
+    Timestamp,
 };
 use secrecy::SecretString;
 
@@ -119,6 +120,17 @@ impl Store for Sqlite {
         cause: Option<&Cause>,
     ) -> Result<bool, Error> {
         runs::move_to(&self.connections, run, from, to, cause, entry.at, Some(entry)).await
+    }
+
+    async fn release_run(
+        &self,
+        run: RunId,
+        from: RunState,
+        to: RunState,
+        approval: Option<(&Approval, &NewAuditEntry)>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        runs::release(&self.connections, run, from, to, approval, now).await
     }
 
     async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error> {

@@ -53,15 +53,23 @@ impl Standing {
             }
             RunState::AwaitRows => Some(Work::AwaitRows),
             RunState::ConfigureChain => Some(Work::ConfigureChain),
-            RunState::Canary | RunState::Running | RunState::Cancelling if self.batches_in_flight > 0 => None,
-            // Batch 0 is the only one claimed before the canary holds.
-            RunState::Canary if self.batches_settled == 0 => Some(Work::ConfigureChain),
-            RunState::Canary => Some(Work::Verify { batch: BatchNo(0) }),
+            RunState::Previewing | RunState::Canary | RunState::Running | RunState::Cancelling
+                if self.batches_in_flight > 0 =>
+            {
+                None
+            }
+            // That stage is over and done; its message has the run looked at, and moved on from where it stands.
+            RunState::Previewing | RunState::Canary => Some(Work::ConfigureChain),
             // Pending batches of a running run are found by `starved_runs`.
             RunState::Running if self.batches_settled < self.batches => None,
             RunState::Running => last_batch,
             RunState::Cancelling => last_batch.or(Some(Work::SourceSync { chunk: None })),
-            RunState::Completed | RunState::Empty | RunState::Stopped | RunState::Cancelled => None,
+            RunState::Waiting
+            | RunState::Completed
+            | RunState::Previewed
+            | RunState::Empty
+            | RunState::Stopped
+            | RunState::Cancelled => None,
         }
     }
 }
@@ -109,12 +117,15 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_not_yet_claimed_is_configured_again_and_a_settled_one_verified_again() {
-        let canary = standing(RunState::Canary);
-        assert_eq!(work(&canary), Some(Work::ConfigureChain));
-        assert_eq!(work(&Standing { batches_in_flight: 1, ..canary.clone() }), None);
-        let settled = Standing { batches_settled: 1, ..canary };
-        assert_eq!(work(&settled), Some(Work::Verify { batch: BatchNo(0) }));
+    fn a_run_that_looks_at_its_first_rows_is_moved_on_by_the_stage_before_unless_batches_do() {
+        for state in [RunState::Previewing, RunState::Canary] {
+            let first = standing(state);
+            assert_eq!(work(&first), Some(Work::ConfigureChain));
+            assert_eq!(work(&Standing { batches_in_flight: 1, ..first.clone() }), None);
+            let settled = Standing { batches_settled: 1, ..first };
+            assert_eq!(work(&settled), Some(Work::ConfigureChain));
+        }
+        assert_eq!(work(&standing(RunState::Waiting)), None, "for a person");
     }
 
     #[test]

@@ -19,7 +19,8 @@ use infill_model::row::{Cause, GuardCounts};
 use infill_model::seen::{MemoryKey, Seen};
 use infill_model::slice::{ResolvedSlice, Supplied, SuppliedPlace};
 use infill_model::{
-    Actor, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, RunId, RunState, Timestamp,
+    Actor, Approval, BatchNo, ChunkNo, CompiledRun, ConnectionName, Plan, RecordId, Release, RunId, RunState,
+    Timestamp,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,16 @@ pub trait Store: Send + Sync + Debug {
         from: &[RunState],
         to: RunState,
         cause: Option<&Cause>,
+    ) -> Result<bool, Error>;
+    /// Lets a run that stands at `from` go on to `to`, its previewed batches to be written as they were previewed; says whether
+    /// it stood there. How it stands is kept, and who approved it, which joins the audit as `entry` in the same step.
+    async fn release_run(
+        &self,
+        run: RunId,
+        from: RunState,
+        to: RunState,
+        approval: Option<(&Approval, &NewAuditEntry)>,
+        now: Timestamp,
     ) -> Result<bool, Error>;
     /// Notes that the run waits until a moment, and why; `None` ends the wait.
     async fn park_run(&self, run: RunId, parked: Option<&Parked>) -> Result<(), Error>;
@@ -358,6 +369,8 @@ pub struct NewRun {
     pub in_flight: u32,
     /// The slice, when it is known already: the lines of a file that were [supplied](Store::supply).
     pub slice: Option<ResolvedSlice>,
+    /// Only a preview is asked for.
+    pub is_dry: bool,
     /// When.
     pub created_at: Timestamp,
     /// Who starts it.
@@ -385,6 +398,12 @@ pub struct Run {
     pub cap: Option<u64>,
     /// Batches in flight at once.
     pub in_flight: u32,
+    /// Only a preview was asked for.
+    pub is_dry: bool,
+    /// That it was let go on after a preview or a wait.
+    pub released: Option<Release>,
+    /// When it last moved or was touched as a whole.
+    pub touched_at: Option<Timestamp>,
     /// The slice, once found.
     pub slice: Option<ResolvedSlice>,
     /// How far the listing is.
@@ -401,6 +420,20 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// When its values were, or began to be, purged.
     pub purged_at: Option<Timestamp>,
+}
+
+impl Run {
+    /// Whether every row is evaluated before the first is written.
+    #[must_use]
+    pub fn is_previewed(&self) -> bool {
+        self.is_dry || self.plan.is_previewed()
+    }
+
+    /// Whether nothing was written yet, because it is being previewed or nobody has let it go on from there.
+    #[must_use]
+    pub fn is_unwritten_preview(&self) -> bool {
+        self.is_previewed() && self.released.is_none()
+    }
 }
 
 /// That a run waits.
@@ -446,6 +479,12 @@ pub struct Progress {
     pub batches_settled: u32,
     /// Batches claimed and not settled.
     pub batches_in_flight: u32,
+    /// Batches evaluated for a preview that have something to write, or rows that will fail.
+    pub batches_previewed: u32,
+    /// Rows evaluated and to be written, not settled yet.
+    pub intended: u64,
+    /// Rows evaluated for a preview that will fail.
+    pub refused: u64,
     /// Rows settled, by outcome.
     pub counts: Counts,
     /// How many of them were guarded just before their write.

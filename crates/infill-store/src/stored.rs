@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use infill_model::outcome::Counts;
-use infill_model::row::GuardCounts;
+use infill_model::row::{GuardCounts, RowState};
 use infill_model::seen::Learnt;
 use infill_model::slice::Supplied;
 use infill_model::{
@@ -27,8 +27,8 @@ use crate::store::{Batch, BatchState, Begun, EffectKey, Listing, NewBatch, Parke
 macro_rules! progress_columns {
     () => {
         "ids, chunks, chunks_read, listed, n_rows, batches, batches_queued, batches_ran, batches_settled, \
-         verified, written, unchanged, skipped, held, differs, failed, gone, calls, n_same, \
-         guarded_by_read, guarded_by_age"
+         verified, written, unchanged, skipped, held, differs, failed, gone, guarded_by_read, guarded_by_age, \
+         intended, refused, calls, n_same, batches_previewed"
     };
 }
 pub(crate) use progress_columns;
@@ -113,19 +113,24 @@ pub(crate) fn len<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
-/// What is counted of settled rows, in the order of the columns: the outcomes as in [`Outcome::ALL`], then the guards by read and
-/// by age.
-pub(crate) type Counted = [i64; 10];
+/// What is counted of rows, in the order of the columns: of settled ones the outcomes as in [`Outcome::ALL`] and the guards by
+/// read and by age; then those that are intended and those that are refused.
+pub(crate) type Counted = [i64; 12];
 
 /// Counts a result page.
 pub(crate) fn tally(results: &[RowResult]) -> Counted {
     let settled = || results.iter().filter(|result| result.outcome().is_some());
     let counts: Counts = settled().filter_map(RowResult::outcome).collect();
     let guards: GuardCounts = settled().filter_map(|result| result.guarded_by).collect();
+    let in_state = |state| {
+        let rows = results.iter().filter(|result| result.state == state);
+        i64::try_from(rows.count()).unwrap_or(i64::MAX)
+    };
     let [verified, written, unchanged, skipped, held, differs, failed, gone] =
         Outcome::ALL.map(|outcome| signed(counts.of(outcome)));
     let (by_read, by_age) = (signed(guards.by_read), signed(guards.by_age));
-    [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age]
+    let (intended, refused) = (in_state(RowState::Intended), in_state(RowState::Refused));
+    [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age, intended, refused]
 }
 
 /// How far counts move from one page to the next.
@@ -135,9 +140,9 @@ pub(crate) fn moved(from: Counted, to: Counted) -> Counted {
     moved
 }
 
-/// Counts read back from columns in the order of [`Outcome::ALL`].
+/// The outcomes among counts read back.
 pub(crate) fn counts(
-    [verified, written, unchanged, skipped, held, differs, failed, gone]: [i64; 8],
+    [verified, written, unchanged, skipped, held, differs, failed, gone, ..]: Counted,
 ) -> Counts {
     Counts {
         verified: unsigned(verified),
@@ -162,15 +167,15 @@ pub(crate) struct Tally {
     pub(crate) queued: i64,
     pub(crate) ran: i64,
     pub(crate) settled: i64,
-    pub(crate) outcomes: [i64; 8],
+    pub(crate) counts: Counted,
     pub(crate) calls: i64,
     pub(crate) same: i64,
-    pub(crate) guarded_by_read: i64,
-    pub(crate) guarded_by_age: i64,
+    pub(crate) previewed: i64,
 }
 
 impl From<Tally> for Progress {
     fn from(tally: Tally) -> Self {
+        let [.., by_read, by_age, intended, refused] = tally.counts;
         Self {
             ids: unsigned(tally.ids),
             chunks: small(tally.chunks),
@@ -182,11 +187,11 @@ impl From<Tally> for Progress {
             batches_ran: small(tally.ran.saturating_add(tally.settled)),
             batches_settled: small(tally.settled),
             batches_in_flight: small(tally.queued.saturating_add(tally.ran)),
-            counts: counts(tally.outcomes),
-            guarded: GuardCounts {
-                by_read: unsigned(tally.guarded_by_read),
-                by_age: unsigned(tally.guarded_by_age),
-            },
+            batches_previewed: small(tally.previewed),
+            intended: unsigned(intended),
+            refused: unsigned(refused),
+            counts: counts(tally.counts),
+            guarded: GuardCounts { by_read: unsigned(by_read), by_age: unsigned(by_age) },
             calls: unsigned(tally.calls),
         }
     }
@@ -202,6 +207,9 @@ pub(crate) struct StoredRun {
     pub(crate) parked_why: Option<String>,
     pub(crate) cap: Option<i64>,
     pub(crate) in_flight: i64,
+    pub(crate) is_dry: bool,
+    pub(crate) released: Option<String>,
+    pub(crate) touched_at: Option<Timestamp>,
     pub(crate) slice: Option<String>,
     pub(crate) compiled: Option<String>,
     pub(crate) warnings: String,
@@ -242,6 +250,9 @@ impl StoredRun {
             connection_paused: self.connection_paused,
             cap: self.cap.map(unsigned),
             in_flight: small(self.in_flight),
+            is_dry: self.is_dry,
+            released: self.released.map(|text| decode("the release", id, &text)).transpose()?,
+            touched_at: self.touched_at,
             slice: self.slice.map(|text| decode("the slice", id, &text)).transpose()?,
             listing: self
                 .listing
@@ -259,6 +270,12 @@ impl StoredRun {
 /// Reads a run state.
 pub(crate) fn run_state(run: RunId, text: &str) -> Result<RunState, Error> {
     text.parse().map_err(|e: String| Error::Corrupt { what: "the state", run, source: e.into() })
+}
+
+/// When a released run was last touched: a canary never, so that whoever looks for runs that nobody has begun finds it at once;
+/// the batches of a running one are looked for by themselves.
+pub(crate) fn released_at(to: RunState, now: Timestamp) -> Option<Timestamp> {
+    (to != RunState::Canary).then_some(now)
 }
 
 /// States as stored.
@@ -299,7 +316,7 @@ impl StoredBatch {
 
 /// Reads a batch state.
 pub(crate) fn batch_state(run: RunId, text: &str) -> Result<BatchState, Error> {
-    [BatchState::Pending, BatchState::Queued, BatchState::Ran, BatchState::Settled]
+    [BatchState::Pending, BatchState::Queued, BatchState::Ran, BatchState::Previewed, BatchState::Settled]
         .into_iter()
         .find(|state| state.as_str() == text)
         .ok_or_else(|| Error::Corrupt {

@@ -1,10 +1,11 @@
 //! Carries out what [`infill_rules::advance`] says a run needs next. Idempotent: anyone may call it at any time.
 
 use infill_model::message::Work;
+use infill_model::plan::Approve;
 use infill_model::row::Cause;
 use infill_model::run::CANCELLED_BY_HAND;
 use infill_model::{Actor, BatchNo, ChunkNo, RunId, RunState, Stage, StageMessage};
-use infill_rules::advance::{Effect, Standing, advance};
+use infill_rules::advance::{Effect, Follows, Released, Standing, Stop, advance, released_to};
 use infill_store::audit::{Act, NewAuditEntry};
 use infill_store::store::{Run, UnitKind};
 
@@ -16,7 +17,7 @@ const BEFORE_THE_FIRST_WRITE: [RunState; 3] =
     [RunState::SourceSync, RunState::AwaitRows, RunState::ConfigureChain];
 
 /// The states in which batches may be in flight.
-const WRITING: [RunState; 2] = [RunState::Canary, RunState::Running];
+const IN_FLIGHT: [RunState; 3] = [RunState::Previewing, RunState::Canary, RunState::Running];
 
 /// Where a run stands.
 #[must_use]
@@ -30,9 +31,27 @@ pub fn standing(run: &Run) -> Standing {
         batches: progress.batches,
         batches_settled: progress.batches_settled,
         batches_in_flight: progress.batches_in_flight,
+        batches_previewed: progress.batches_previewed,
+        intended: progress.intended,
+        refused: progress.refused,
         counts: progress.counts,
         most_failed: run.plan.max_failed.map(|most| most.of(progress.rows)),
+        most_changed: run.plan.max_changed.map(|most| most.of(progress.rows)),
+        follows: follows(run),
+        released: run.released.as_ref().map(|release| Released {
+            is_approved: release.approval.is_some(),
+            batches_settled: release.batches_settled,
+            refused: release.refused,
+        }),
         is_stopping: run.cause.as_ref().is_some_and(|cause| cause.code != CANCELLED_BY_HAND),
+    }
+}
+
+fn follows(run: &Run) -> Follows {
+    match run.plan.approve {
+        _ if run.is_dry => Follows::Nothing,
+        Approve::Manual => Follows::Approval,
+        Approve::Automatic => Follows::TheRest,
     }
 }
 
@@ -55,9 +74,18 @@ pub async fn move_on(context: &Context, mut run: Run, claimant: &str) -> Result<
                 }
                 run = moved;
             }
-            Some(stopping @ (Effect::StopForCanary | Effect::StopForFailures)) => {
-                let is_canary = stopping == Effect::StopForCanary;
-                let cause = if is_canary { canary_cause(&run) } else { failures_cause(&run) };
+            Some(Effect::Release) => {
+                let (to, now) = (released_to(run.plan.canary, true), context.clock.now());
+                context.store.release_run(run.id, run.state, to, None, now).await?;
+                let Some(moved) = context.store.run(run.id).await? else { return Ok(()) };
+                run = moved;
+            }
+            Some(Effect::Stop(why)) => {
+                let cause = match why {
+                    Stop::Canary => canary_cause(&run),
+                    Stop::Failures => failures_cause(&run),
+                    Stop::Changes => changes_cause(&run),
+                };
                 stop(context, &run, &cause).await?;
                 let Some(moved) = context.store.run(run.id).await? else { return Ok(()) };
                 run = moved;
@@ -84,7 +112,7 @@ pub async fn stop(context: &Context, run: &Run, cause: &Cause) -> Result<(), Fai
     let entry = entry.with(cause.message.as_str());
     if store.move_run_by(&entry, run.id, &BEFORE_THE_FIRST_WRITE, RunState::Stopped, Some(cause)).await? {
         tracing::error!(run.id = %run.id, error.code = %cause.code, error = %cause.message, "run stopped");
-    } else if store.move_run_by(&entry, run.id, &WRITING, RunState::Cancelling, Some(cause)).await? {
+    } else if store.move_run_by(&entry, run.id, &IN_FLIGHT, RunState::Cancelling, Some(cause)).await? {
         tracing::error!(run.id = %run.id, error.code = %cause.code, error = %cause.message, "run is stopping");
         store.hasten(run.id).await?;
     }
@@ -162,6 +190,22 @@ fn failures_cause(run: &Run) -> Cause {
             counts.differs,
             run.progress.rows,
             run.id,
+        ),
+        property: None,
+        correlation_id: None,
+        at: None,
+    }
+}
+
+fn changes_cause(run: &Run) -> Cause {
+    let allowed = run.plan.max_changed.map(|most| most.to_string()).unwrap_or_default();
+    Cause {
+        class: infill_model::Class::Configuration,
+        code: "too_many_changes".into(),
+        message: format!(
+            "{} of {} rows would change, which is more than the plan allows (max_changed: {allowed}); nothing was written; \
+             look at `infill preview {}`, then mend the plan or its max_changed and run it again",
+            run.progress.intended, run.progress.rows, run.id,
         ),
         property: None,
         correlation_id: None,

@@ -10,7 +10,7 @@ use infill_rules::forecast::{Known, forecast};
 use infill_store::store::Run;
 
 use crate::context::Context;
-use crate::preflight::{self, action_calls, actions, targets};
+use crate::preflight::{self, action_calls, actions, cannot_preview, targets};
 use crate::supplied::supply;
 use crate::verdict::{Failure, Verdict};
 
@@ -24,6 +24,18 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
     }
     let plan = &run.plan;
     context.chain(run)?;
+    if run.is_previewed()
+        && let Some(message) = cannot_preview(plan)
+    {
+        return Err(Failure::Stop(Cause {
+            class: Class::Configuration,
+            code: "cannot_preview".into(),
+            message,
+            property: None,
+            correlation_id: None,
+            at: Some(context.clock.now()),
+        }));
+    }
     let crm = context.connections.crm(&plan.connection).await?;
     let account = crm.account().await?;
     context.connections.tell_time_zone(&plan.connection, &account.time_zone).await;
@@ -62,7 +74,11 @@ pub async fn configure_chain(context: &Context, run: &Run) -> Result<Verdict, Fa
         forecast,
     };
     context.store.save_compiled(run.id, &compiled).await?;
-    let next = if plan.canary == 0 { RunState::Running } else { RunState::Canary };
+    let next = match plan.canary {
+        _ if run.is_previewed() => RunState::Previewing,
+        0 => RunState::Running,
+        _ => RunState::Canary,
+    };
     context.store.move_run(run.id, &[RunState::ConfigureChain], next, None, context.clock.now()).await?;
     Ok(Verdict::Complete)
 }

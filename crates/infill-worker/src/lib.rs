@@ -14,6 +14,7 @@ pub mod login;
 pub mod meter;
 pub mod metered;
 pub mod preflight;
+mod preview;
 pub mod run_batch;
 pub mod source_sync;
 mod supplied;

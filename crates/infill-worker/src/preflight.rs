@@ -68,6 +68,17 @@ pub fn action_calls(plan: &Plan) -> u64 {
     remote_actions(plan).iter().map(|action| action.calls).sum()
 }
 
+/// Why rows of a plan cannot be evaluated without anything being written; `None` when they can.
+#[must_use]
+pub fn cannot_preview(plan: &Plan) -> Option<String> {
+    let writes = remote_actions(plan).into_iter().find(|action| !action.is_read_only)?;
+    Some(format!(
+        "the action {} ({}) writes to the CRM while rows are evaluated, so a preview could not leave the CRM as it is; try the plan \
+         on a few rows with `infill run PLAN --limit 5` instead, and do without max_changed and without approve: manual beside canary: 0",
+        writes.id, writes.kind
+    ))
+}
+
 /// What the connector found for each action of the chain that the CRM performs.
 ///
 /// # Errors

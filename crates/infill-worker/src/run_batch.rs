@@ -23,6 +23,7 @@ use crate::handed_over::lease_batch;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes, rejected};
 use crate::meter::take_calls;
 use crate::perform::Walk;
+use crate::preview;
 use crate::seen::{learnt, leave};
 use crate::undo;
 use crate::unfinished::set_aside;
@@ -74,11 +75,18 @@ pub async fn run_batch(
     let lease = lease(context, now);
     let leased = lease_batch(context, run.id, no, &lease, coming.takes_over(), now).await?;
     let Some(batch) = leased else { return Ok(Verdict::Drop) };
+    let is_preview = run.state == RunState::Previewing;
+    if is_preview && !preview::is_going_on(context, run).await? {
+        let_go(context, run, &batch, &lease).await?;
+        return Ok(Verdict::Postpone { at: now });
+    }
     let done_before = match batch.state {
-        BatchState::Settled => Some(Verdict::Complete),
+        BatchState::Settled | BatchState::Previewed => Some(Verdict::Complete),
         BatchState::Ran => Some(Verdict::Then(Work::Verify { batch: no })),
         // It has not begun, and begins no more.
-        BatchState::Pending if run.state == RunState::Cancelling => Some(Verdict::Complete),
+        BatchState::Pending if matches!(run.state, RunState::Cancelling | RunState::Waiting) => {
+            Some(Verdict::Complete)
+        }
         BatchState::Pending | BatchState::Queued => None,
     };
     if let Some(verdict) = done_before {
@@ -86,7 +94,7 @@ pub async fn run_batch(
         return Ok(verdict);
     }
     if begins_no_more(run, &batch) {
-        return set_aside(context, run, &lease, batch).await;
+        return Box::pin(set_aside(context, run, &lease, batch)).await;
     }
     if !coming.takes_over()
         && let Some(job) = batch.job.clone()
@@ -102,6 +110,7 @@ pub async fn run_batch(
     let Batch { rows, results, pulled_at, revision, job, .. } = batch;
     let mut results = if results.is_empty() { vec![RowResult::default(); rows.len()] } else { results };
     let mut stored = Stored { outcomes: outcomes(&results), revision };
+    preview::fail_refused(&mut results);
     // Whoever had it before may have written some of it already.
     let was_begun = results.iter().any(|result| result.state == RowState::Intended);
     let mut has_produced = results.iter().any(|result| result.state == RowState::Pending);
@@ -127,6 +136,11 @@ pub async fn run_batch(
                 }
             }
         }
+    }
+    if is_preview {
+        let step =
+            Step { context, run, no, lease: &lease, rows: &rows, has_produced: true, keep_lease: false };
+        return Box::pin(preview::end(&step, crm.as_ref(), &compiled, pulled_at, &mut results)).await;
     }
     let has_intent = results.iter().any(|result| result.state == RowState::Intended);
     if has_intent {
@@ -200,17 +214,19 @@ pub async fn run_batch(
             context.handed_over.keep(run.id, batch);
             Verdict::Then(Work::Verify { batch: no })
         }
-        (Saved::Yes(progress), BatchState::Pending | BatchState::Queued | BatchState::Settled) => {
-            Verdict::CompleteAt(progress)
-        }
+        (
+            Saved::Yes(progress),
+            BatchState::Pending | BatchState::Queued | BatchState::Previewed | BatchState::Settled,
+        ) => Verdict::CompleteAt(progress),
     })
 }
 
 /// Whether nothing of a batch is to be sent now: its run is paused, or is being cancelled and nothing of the batch was sent. What
-/// the CRM is at work on goes on.
+/// the CRM is at work on goes on; of a preview nothing is ever sent.
 fn begins_no_more(run: &Run, batch: &Batch) -> bool {
     let is_sent = |result: &RowResult| matches!(result.state, RowState::Intended | RowState::Confirmed);
-    let is_cancelled = run.state == RunState::Cancelling && !batch.results.iter().any(is_sent);
+    let is_any_sent = !run.is_unwritten_preview() && batch.results.iter().any(is_sent);
+    let is_cancelled = run.state == RunState::Cancelling && !is_any_sent;
     batch.job.is_none() && (run.is_paused() || is_cancelled)
 }
 
@@ -245,7 +261,12 @@ impl Step<'_> {
     /// Saves how far the rows are, with the letters of those that have failed; `false` when the batch is somebody else's by now.
     pub(crate) async fn save(&self, results: &[RowResult], stored: &mut Stored) -> Result<bool, Failure> {
         let Self { context, run, no, lease, rows, has_produced, keep_lease } = *self;
-        let letters = new_letters(Stage::Run, rows, &stored.outcomes, results, &[]);
+        let is_preview = run.state == RunState::Previewing;
+        let letters = if is_preview {
+            Vec::new()
+        } else {
+            new_letters(Stage::Run, rows, &stored.outcomes, results, &[])
+        };
         announce(context, run.id, &letters).await?;
         let now = context.clock.now();
         let until = now.saturating_add(context.settings.lease).unwrap_or(now);
@@ -264,7 +285,9 @@ impl Step<'_> {
         if matches!(saved, Saved::LeaseLost) {
             return Ok(false);
         }
-        context.metrics.counts_settled(&newly_settled(&stored.outcomes, results));
+        if !is_preview {
+            context.metrics.counts_settled(&newly_settled(&stored.outcomes, results));
+        }
         stored.outcomes = outcomes(results);
         stored.revision += 1;
         Ok(true)
@@ -310,7 +333,9 @@ pub(crate) fn forget_cells(results: &mut [RowResult]) {
 
 /// How far a batch is, by its rows.
 pub(crate) fn state_of(results: &[RowResult]) -> BatchState {
-    let is_open = |result: &RowResult| matches!(result.state, RowState::Pending | RowState::Intended);
+    let is_open = |result: &RowResult| {
+        matches!(result.state, RowState::Pending | RowState::Intended | RowState::Refused)
+    };
     if results.iter().any(is_open) {
         BatchState::Queued
     } else if results.iter().any(|result| result.state == RowState::Confirmed) {
@@ -328,16 +353,19 @@ async fn write(
 ) -> Result<Option<Duration>, infill_crm::Error> {
     // The rows of a job were looked at before it was made, and are as good as written.
     if writing.job.is_none() {
-        let compiled = writing.compiled;
-        let is_due = is_stale(pulled_at, now, compiled.guard_older_than_seconds);
-        if was_begun || compiled.holds_changes() && is_due {
+        if was_begun || is_guard_due(writing.compiled, pulled_at, now) {
             let n_guarded = writing.guard().await?;
             tracing::debug!(rows = n_guarded, "targets read again before the write");
-        } else if compiled.holds_changes() {
+        } else if writing.compiled.holds_changes() {
             writing.trust();
         }
     }
     writing.write().await
+}
+
+/// Whether targets are to be read once more before they are written.
+pub(crate) fn is_guard_due(compiled: &CompiledRun, pulled_at: Timestamp, now: Timestamp) -> bool {
+    compiled.holds_changes() && is_stale(pulled_at, now, compiled.guard_older_than_seconds)
 }
 
 /// Evaluates the pending rows on a thread of their own, each as far as it goes: a script may take its whole time limit. Gives the

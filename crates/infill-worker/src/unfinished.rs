@@ -16,6 +16,7 @@ use infill_store::store::{Batch, BatchSave, BatchState, Lease, Leased, NewLetter
 use crate::context::Context;
 use crate::letter::{announce, fail, new_letters, newly_settled, outcomes};
 use crate::meter::take_calls;
+use crate::preview;
 use crate::run_batch::{lease, let_go, state_of};
 use crate::seen::learnt;
 use crate::verdict::{Failure, Verdict};
@@ -37,9 +38,18 @@ pub async fn give_up(
 ) -> Result<bool, Failure> {
     let Some((lease, mut batch)) = take_over(context, run, no).await? else { return Ok(false) };
     let before = outcomes(&batch.results);
+    if run.state == RunState::Previewing {
+        for result in batch.results.iter_mut().filter(|result| result.state == RowState::Pending) {
+            let message = format!("not evaluated: {}", cause.message);
+            (result.state, result.cause) = (RowState::Refused, Some(Cause { message, ..cause.clone() }));
+        }
+        let state = preview::state_of(&batch.results);
+        save(context, run, &lease, &batch, &before, state, &[]).await?;
+        return Ok(false);
+    }
     for result in &mut batch.results {
         let message = match result.state {
-            RowState::Settled(_) => continue,
+            RowState::Settled(_) | RowState::Refused => continue,
             RowState::Confirmed if stage == Stage::Run => continue,
             RowState::Pending => format!("not written: {}", cause.message),
             RowState::Intended => format!("may or may not be written: {}", cause.message),
@@ -80,7 +90,7 @@ pub async fn wind_up(
     }
     for result in &mut batch.results {
         match result.state {
-            RowState::Settled(_) | RowState::Pending => {}
+            RowState::Settled(_) | RowState::Pending | RowState::Refused => {}
             RowState::Confirmed if result.found.is_empty() => {
                 result.state = RowState::Settled(Outcome::Written);
             }
@@ -136,14 +146,19 @@ pub(crate) async fn set_aside(
     save(context, run, lease, &batch, &before, state, &letters).await?;
     Ok(match state {
         BatchState::Ran => Verdict::Then(Work::Verify { batch: batch.no }),
-        BatchState::Pending | BatchState::Queued | BatchState::Settled => Verdict::Complete,
+        BatchState::Pending | BatchState::Queued | BatchState::Previewed | BatchState::Settled => {
+            Verdict::Complete
+        }
     })
 }
 
 /// Reads the rows that may have been sent: those that hold our value are verified, the others stay intended.
 async fn look_at_open_rows(context: &Context, run: &Run, batch: &mut Batch) -> Result<(), Failure> {
     let open = positions(&batch.results, |result| result.state == RowState::Intended);
-    let Some(compiled) = run.compiled.as_ref().filter(|_| !open.is_empty()) else { return Ok(()) };
+    if open.is_empty() || run.is_unwritten_preview() {
+        return Ok(());
+    }
+    let Some(compiled) = &run.compiled else { return Ok(()) };
     let crm = context.connections.crm(&run.plan.connection).await?;
     let ids: Vec<RecordId> =
         open.iter().filter_map(|i| batch.rows.get(*i)).map(|row| row.record.clone()).collect();
@@ -199,6 +214,8 @@ async fn save(
     state: BatchState,
     letters: &[NewLetter],
 ) -> Result<(), Failure> {
+    // No row of a preview fails before the run writes.
+    let letters = if run.state == RunState::Previewing { &[] } else { letters };
     announce(context, run.id, letters).await?;
     let memory = learnt(run, &batch.rows, &batch.results);
     let save = BatchSave {

@@ -37,7 +37,7 @@ pub async fn verify(context: &Context, run: &Run, no: BatchNo, coming: Coming) -
     let leased = lease_batch(context, run.id, no, &lease, coming.takes_over(), now).await?;
     let Some(mut batch) = leased else { return Ok(Verdict::Drop) };
     let not_its_turn = match batch.state {
-        BatchState::Settled => Some(Verdict::Complete),
+        BatchState::Settled | BatchState::Previewed => Some(Verdict::Complete),
         BatchState::Pending if run.state == RunState::Cancelling => Some(Verdict::Complete),
         BatchState::Pending | BatchState::Queued => Some(Verdict::Then(Work::Run { batch: no })),
         BatchState::Ran => None,

@@ -4,7 +4,9 @@
 pub(crate) mod account;
 pub(crate) mod failure;
 pub(crate) mod only;
+pub(crate) mod preview;
 pub(crate) mod schedule;
+pub(crate) mod sequence;
 pub(crate) mod slice;
 pub(crate) mod trail;
 pub(crate) mod undo;
@@ -64,10 +66,15 @@ macro_rules! every_case {
             failure::a_process_killed_while_a_batch_is_read_back_loses_nothing,
             failure::a_run_paused_on_the_way_stands_still_and_completes_when_it_is_resumed,
             failure::a_run_cancelled_on_the_way_leaves_no_row_in_limbo,
+            preview::a_dry_run_changes_nothing_and_its_apply_changes_exactly_that,
+            preview::a_run_that_would_change_too_much_stops_before_it_writes,
+            preview::a_run_waits_after_its_canary_for_one_of_two_who_approve_it,
+            preview::rows_refused_in_a_preview_fail_when_it_is_applied_and_not_before,
             schedule::of_two_planners_one_starts_the_run,
             schedule::a_start_waits_for_a_run_in_progress,
             schedule::a_start_is_skipped_while_a_run_goes_on,
             schedule::missed_starts_are_told,
+            sequence::every_record_ends_with_the_value_of_the_last_allowed_writer,
             undo::an_undo_puts_back_what_nobody_changed_since_and_can_be_undone,
             undo::an_undo_takes_back_one_property_and_leaves_another,
             undo::a_process_killed_in_an_undo_loses_nothing,

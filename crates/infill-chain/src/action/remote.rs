@@ -35,6 +35,8 @@ pub(crate) struct Remote {
     pub(super) outputs: &'static [&'static str],
     /// Whether doing it twice does no more than once. If not, it is recorded before it is made.
     pub(super) is_idempotent: bool,
+    /// Whether it leaves the other system as it was.
+    pub(super) is_read_only: bool,
     /// Calls that it costs at most, when nothing goes wrong.
     pub(super) calls: u64,
 }
@@ -110,6 +112,8 @@ pub struct RemoteAction<'a> {
     pub kind: &'static str,
     /// The inputs as the plan has them: a value may be a template.
     pub inputs: &'a Map<String, Value>,
+    /// Whether it leaves the other system as it was.
+    pub is_read_only: bool,
     /// Calls that it costs a row at most, when nothing goes wrong.
     pub calls: u64,
 }
@@ -126,6 +130,7 @@ pub fn remote_actions(plan: &Plan) -> Vec<RemoteAction<'_>> {
                 path: format!("chain[{at}]"),
                 kind: remote.name,
                 inputs: &action.inputs,
+                is_read_only: remote.is_read_only,
                 calls: remote.calls,
             })
         })

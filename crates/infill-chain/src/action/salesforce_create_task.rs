@@ -14,5 +14,6 @@ pub(super) static KIND: Remote = Remote {
     ],
     outputs: &["record_id", "account_url"],
     is_idempotent: false,
+    is_read_only: false,
     calls: 1,
 };

@@ -12,5 +12,6 @@ pub(super) static KIND: Remote = Remote {
     ],
     outputs: &["records_found"],
     is_idempotent: true,
+    is_read_only: true,
     calls: 1,
 };

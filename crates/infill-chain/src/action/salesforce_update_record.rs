@@ -13,5 +13,6 @@ pub(super) static KIND: Remote = Remote {
     ],
     outputs: &["record_id", "account_url"],
     is_idempotent: true,
+    is_read_only: false,
     calls: 1,
 };

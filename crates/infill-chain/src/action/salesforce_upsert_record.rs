@@ -15,5 +15,6 @@ pub(super) static KIND: Remote = Remote {
     ],
     outputs: &["record_id", "operation_type", "account_url"],
     is_idempotent: false,
+    is_read_only: false,
     calls: 2,
 };

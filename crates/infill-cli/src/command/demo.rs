@@ -129,6 +129,8 @@ async fn once(parts: &Parts, plan: &Plan, scene: &Scene, account: &Account) -> a
             }
             Ok(Some(*run))
         }
+        // No plan of a demo asks for an approval.
+        Followed::Waits(_) => Ok(None),
         Followed::Paused(_, why) => {
             eprintln!("paused: {why}");
             Ok(None)

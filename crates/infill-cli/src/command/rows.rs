@@ -204,9 +204,8 @@ impl Sink for Csv<'_> {
     }
 }
 
-/// A failure to write keeps its kind, so that a closed pipe is known as one.
 fn write_record(writer: &mut csv::Writer<&mut dyn Write>, record: &[String]) -> anyhow::Result<()> {
-    writer.write_record(record).map_err(io::Error::from).context("print the rows")
+    render::write_csv(writer, record).context("print the rows")
 }
 
 #[cfg(test)]

@@ -8,17 +8,18 @@ use infill_model::error::{Fault, FaultCode};
 use infill_model::plan::{Only, parse};
 use infill_model::seen::MemoryKey;
 use infill_model::slice::ResolvedSlice;
-use infill_model::{Plan, RunId, Timestamp};
+use infill_model::{Plan, RunId, RunState, Timestamp};
 use infill_planner::start::{Asked, cap, start};
 use infill_rules::forecast::{Known, forecast};
 use infill_store::audit::{Act, NewAuditEntry};
 use infill_store::store::{NewRun, Run};
-use infill_worker::preflight::{self, Preflight};
+use infill_worker::preflight::{self, Preflight, cannot_preview};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
 use crate::command::crew::Crew;
 use crate::command::pause::told;
+use crate::command::preview;
 use crate::compose::Parts;
 use crate::exit::{self, Exit, Faulty, Usage};
 use crate::progress::{Allowance, Followed, exit_of, follow};
@@ -66,6 +67,11 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
         (false, Some(limit)) => Asked::AtMost(limit),
         (false, None) => Asked::AsPlanned,
     };
+    if (args.dry_run || plan.is_previewed())
+        && let Some(why) = cannot_preview(&plan)
+    {
+        return Err(Usage(why).into());
+    }
     let stamp = Stamp::now(parts);
     let file = open_ids(parts, &plan, path)?;
     let mut found = look(parts, &plan, path, file.as_ref().map(supply::File::slice)).await?;
@@ -75,7 +81,8 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
         (found.slice, notes) = (taken.slice, taken.notes);
     }
     let has_verified = parts.store.has_verified(&plan.name, &plan.connection).await?;
-    let (cap, is_first) = cap(plan.source.most(), asked, has_verified);
+    // A preview writes nothing, so it need not begin small.
+    let (cap, is_first) = cap(plan.source.most(), asked, has_verified || args.dry_run);
     report(parts, &plan, &found, cap);
     report_memory(parts, &plan).await?;
     notes.iter().for_each(|note| eprintln!("  warning: {note}"));
@@ -99,7 +106,7 @@ pub(crate) async fn run(parts: &Parts, args: &args::Run) -> anyhow::Result<Exit>
         eprintln!("  warning: capped at {cap} of {size} records; the other {} are not touched", size - cap);
     }
     let given = plan.source.ids.is_some().then_some(found.slice);
-    let id = record_at(parts, plan, cap, given, stamp).await?;
+    let id = record_at(parts, Asking { plan, cap, slice: given, is_dry: args.dry_run }, stamp).await?;
     for note in &notes {
         parts.store.warn_run(id, note).await?;
     }
@@ -123,7 +130,19 @@ pub(crate) async fn leave(parts: &Parts, id: RunId) -> anyhow::Result<Exit> {
 
 /// Records the run in the store.
 pub(crate) async fn record(parts: &Parts, plan: Plan, cap: Option<u64>) -> anyhow::Result<RunId> {
-    record_at(parts, plan, cap, None, Stamp::now(parts)).await
+    record_at(parts, Asking { plan, cap, slice: None, is_dry: false }, Stamp::now(parts)).await
+}
+
+/// What is asked for with a run.
+pub(crate) struct Asking {
+    /// The plan.
+    pub(crate) plan: Plan,
+    /// At most this many rows.
+    pub(crate) cap: Option<u64>,
+    /// The slice, when it is known already.
+    pub(crate) slice: Option<ResolvedSlice>,
+    /// Only a preview.
+    pub(crate) is_dry: bool,
 }
 
 /// What the id of a run is made of.
@@ -146,19 +165,15 @@ impl Stamp {
 }
 
 /// Records a run whose id is known already, because something was supplied to it.
-pub(crate) async fn record_at(
-    parts: &Parts,
-    plan: Plan,
-    cap: Option<u64>,
-    slice: Option<ResolvedSlice>,
-    stamp: Stamp,
-) -> anyhow::Result<RunId> {
+pub(crate) async fn record_at(parts: &Parts, asking: Asking, stamp: Stamp) -> anyhow::Result<RunId> {
+    let Asking { plan, cap, slice, is_dry } = asking;
     let run = NewRun {
         id: stamp.id(),
         plan,
         cap,
         in_flight: parts.config.worker.batches_in_flight,
         slice,
+        is_dry,
         created_at: stamp.now,
         by: parts.actor.clone(),
     };
@@ -315,10 +330,26 @@ pub(crate) async fn work_and_follow(parts: &Parts, id: RunId) -> anyhow::Result<
         )
     };
     match work_until_end(parts, id, hint).await? {
+        Followed::Ended(run) if run.state == RunState::Previewed => {
+            preview::print(parts, &run).await?;
+            Ok(exit_of(&run))
+        }
         Followed::Ended(run) => {
             summary::print(parts, &run).await?;
             summary::print_way_back(&run)?;
             Ok(exit_of(&run))
+        }
+        Followed::Waits(run) if run.is_previewed() => {
+            preview::print(parts, &run).await?;
+            Ok(Exit::Waits)
+        }
+        Followed::Waits(run) => {
+            summary::print(parts, &run).await?;
+            eprintln!(
+                "  the canary held, and the plan says approve: manual: look at `infill rows {id}`, then"
+            );
+            eprintln!("  infill approve {id}   writes the rest, infill reject {id} --why \"...\" leaves it");
+            Ok(Exit::Waits)
         }
         Followed::Paused(run, why) => {
             summary::print(parts, &run).await?;

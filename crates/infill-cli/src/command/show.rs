@@ -77,6 +77,15 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     if let Some(guarded) = guarded(run) {
         facts.push(("guarded", guarded));
     }
+    for (name, n_rows) in [("to write", progress.intended), ("refused", progress.refused)] {
+        if n_rows > 0 {
+            facts.push(("", format!("{name:<10} {:>9}", render::count(n_rows))));
+        }
+    }
+    let approval = run.released.as_ref().and_then(|release| Some((release.at, release.approval.as_ref()?)));
+    if let Some((at, approval)) = approval {
+        facts.push(("approved", format!("by {} at {}", approval.by, render::moment(at))));
+    }
     if progress.batches > 0 {
         facts.push((
             "batches",
@@ -117,6 +126,7 @@ fn hints(run: &Run, is_embedded: bool) -> Vec<String> {
         RunState::SourceSync
         | RunState::AwaitRows
         | RunState::ConfigureChain
+        | RunState::Previewing
         | RunState::Canary
         | RunState::Running => {
             if run.paused.is_some() {
@@ -140,6 +150,17 @@ fn hints(run: &Run, is_embedded: bool) -> Vec<String> {
                 "mend what is said under why, then run the plan again: rows already written come out unchanged"
                     .to_owned(),
             );
+        }
+        RunState::Previewed => {
+            hints.push(format!("infill preview {id}"));
+            hints.push(format!("infill apply {id}   writes exactly what it shows"));
+        }
+        RunState::Waiting => {
+            if run.is_previewed() {
+                hints.push(format!("infill preview {id}"));
+            }
+            hints.push(format!("infill approve {id}"));
+            hints.push(format!("infill reject {id} --why \"...\""));
         }
         RunState::Empty => hints.push("the slice holds no record: look at it in the CRM".to_owned()),
         RunState::Completed | RunState::Cancelled => {}

@@ -16,7 +16,7 @@ use infill_worker::preflight::{self, Preflight};
 
 use crate::args::{self, RunRef};
 use crate::command::purge::still_has_values;
-use crate::command::run::{Stamp, leave, record_at, report, work_and_follow};
+use crate::command::run::{Asking, Stamp, leave, record_at, report, work_and_follow};
 use crate::compose::Parts;
 use crate::exit::{Exit, Usage};
 use crate::render;
@@ -75,7 +75,8 @@ pub(crate) async fn undo(parts: &Parts, args: &args::Undo) -> anyhow::Result<Exi
     report(parts, &plan, &found, None);
     eprintln!("  puts back the values that run {id} replaced, where the records still hold what it wrote");
     say_what_stays();
-    let undo = record_at(parts, plan, None, Some(found.slice), stamp).await?;
+    let undo =
+        record_at(parts, Asking { plan, cap: None, slice: Some(found.slice), is_dry: false }, stamp).await?;
     eprintln!("run {undo}");
     if args.detach { leave(parts, undo).await } else { work_and_follow(parts, undo).await }
 }

@@ -104,7 +104,8 @@ impl Sought<'_> {
 
     async fn trace(&self, place: Place) -> anyhow::Result<Option<Trace>> {
         let Some(run) = self.store.run(place.run).await? else { return Ok(None) };
-        if run.plan.source.object != self.args.object {
+        // A preview has written nothing that a record could hold.
+        if run.plan.source.object != self.args.object || run.is_unwritten_preview() {
             return Ok(None);
         }
         let before = place.batch.0.checked_sub(1).map(infill_model::BatchNo);
@@ -168,7 +169,8 @@ impl Trace {
                     found.is_some_and(|found| self.holds(name, found, crm) == Some(Holds::Ours))
                 }
                 RowState::Settled(Outcome::Unchanged | Outcome::Skipped | Outcome::Held | Outcome::Gone)
-                | RowState::Pending => false,
+                | RowState::Pending
+                | RowState::Refused => false,
             }
     }
 

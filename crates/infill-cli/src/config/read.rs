@@ -30,7 +30,7 @@ pub(super) const ENGINE_KEYS: &[&str] = &["kind"];
 pub(super) const STORE_KEYS: &[&str] = &["path", "url_env", "schema"];
 pub(super) const BROKER_KEYS: &[&str] = &["url_env", "prefix"];
 pub(super) const WORKER_KEYS: &[&str] = &["concurrency", "batches_in_flight"];
-pub(super) const PLANNER_KEYS: &[&str] = &["republish_after_seconds", "retention"];
+pub(super) const PLANNER_KEYS: &[&str] = &["republish_after_seconds", "retention", "approve_within"];
 pub(super) const SERVER_KEYS: &[&str] = &["listen"];
 pub(super) const CONNECTION_KEYS: &[&str] = &[
     "crm",
@@ -81,6 +81,9 @@ const MAX_BATCHES_IN_FLIGHT: u64 = 1024;
 /// before, so that a message is rarely doubled; doubled ones are handled once all the same.
 const DEFAULT_REPUBLISH_AFTER_SECONDS: u64 = 60;
 const MAX_REPUBLISH_AFTER_SECONDS: u64 = 86_400;
+
+/// What waits for an approval can be approved for so long.
+const DEFAULT_APPROVE_WITHIN: Duration = Duration::from_hours(24);
 
 /// Some of the day must be left to spend.
 const MAX_RESERVE_PERCENT: u64 = 99;
@@ -259,7 +262,12 @@ impl Reader<'_> {
                 at.integer(1..=MAX_REPUBLISH_AFTER_SECONDS, &mut self.faults)
             });
         let retention = of("retention").map_or(Some(None), |at| self.age(&at).map(Some));
-        Some(Planner { republish_after: Duration::from_secs(republish_after?), retention: retention? })
+        let approve_within = of("approve_within").map_or(Some(DEFAULT_APPROVE_WITHIN), |at| self.age(&at));
+        Some(Planner {
+            republish_after: Duration::from_secs(republish_after?),
+            retention: retention?,
+            approve_within: approve_within?,
+        })
     }
 
     fn age(&mut self, at: &At<'_>) -> Option<Duration> {

@@ -116,12 +116,13 @@ pub(crate) fn schema() -> Value {
                 "concurrency": count("Messages handled at once by one worker.", 16),
                 "batches_in_flight": count("Batches in flight per run.", 8),
             })),
-            "planner": table("Lost work, and how long values are kept.", json!({
+            "planner": table("Lost work, approvals, and how long values are kept.", json!({
                 "republish_after_seconds": {
                     "type": "integer", "minimum": 1, "maximum": 86_400, "default": 60,
                     "description": "Work that nobody touched for so long is published again.",
                 },
                 "retention": text("Values of runs that ended so long ago are purged, as in 90d; all are kept when left out."),
+                "approve_within": text("What waits for an approval can be approved for so long, as in 1d, which is the default."),
             })),
             "server": table("Metrics and health of worker and planner.", json!({
                 "listen": {

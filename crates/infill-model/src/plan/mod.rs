@@ -48,23 +48,57 @@ pub struct Plan {
     pub canary: u32,
     /// How many rows may fail or read back differently before the run stops; left out: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_failed: Option<MaxFailed>,
+    pub max_failed: Option<Most>,
+    /// How many rows the run may change. Every row is then evaluated before the first is written, and a run that would change
+    /// more stops with nothing written; left out: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_changed: Option<Most>,
+    /// Whether a person must approve each run before it goes on to all rows.
+    #[serde(default, skip_serializing_if = "Approve::is_automatic")]
+    pub approve: Approve,
+}
+
+impl Plan {
+    /// Whether every row is evaluated before the first is written.
+    #[must_use]
+    pub const fn is_previewed(&self) -> bool {
+        let has_no_canary = self.canary == 0;
+        self.max_changed.is_some() || (matches!(self.approve, Approve::Manual) && has_no_canary)
+    }
+}
+
+/// Who lets a run go on from its first rows to the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Approve {
+    /// The canary alone.
+    #[default]
+    Automatic,
+    /// A person, by `infill approve`: after the canary, or after the preview of a run that has one.
+    Manual,
+}
+
+impl Approve {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    const fn is_automatic(&self) -> bool {
+        matches!(self, Self::Automatic)
+    }
 }
 
 const fn default_canary() -> u32 {
     DEFAULT_CANARY
 }
 
-/// How many rows may go wrong before a run stops: a number of rows, `20`, or a share of them all, `2%`.
+/// How many rows at most: a number of rows, `20`, or a share of all rows of the run, `2%`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MaxFailed {
+pub enum Most {
     /// So many rows.
     Rows(u64),
     /// So many of a hundred rows of the run, 1 to 99.
     Percent(u8),
 }
 
-impl MaxFailed {
+impl Most {
     /// A share, as it is written: `2%`.
     #[must_use]
     pub fn share(text: &str) -> Option<Self> {
@@ -72,7 +106,7 @@ impl MaxFailed {
         (1..100).contains(&percent).then_some(Self::Percent(percent))
     }
 
-    /// How many of these rows may go wrong.
+    /// How many of these rows that is.
     #[must_use]
     pub fn of(self, n_rows: u64) -> u64 {
         match self {
@@ -82,7 +116,7 @@ impl MaxFailed {
     }
 }
 
-impl std::fmt::Display for MaxFailed {
+impl std::fmt::Display for Most {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rows(most) => write!(f, "{most}"),
@@ -91,7 +125,7 @@ impl std::fmt::Display for MaxFailed {
     }
 }
 
-impl Serialize for MaxFailed {
+impl Serialize for Most {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Rows(most) => serializer.serialize_u64(*most),
@@ -100,7 +134,7 @@ impl Serialize for MaxFailed {
     }
 }
 
-impl<'de> Deserialize<'de> for MaxFailed {
+impl<'de> Deserialize<'de> for Most {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         let read = value.as_u64().map(Self::Rows).or_else(|| Self::share(value.as_str()?));
@@ -108,14 +142,14 @@ impl<'de> Deserialize<'de> for MaxFailed {
     }
 }
 
-impl JsonSchema for MaxFailed {
+impl JsonSchema for Most {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "MaxFailed".into()
+        "Most".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "How many rows may go wrong before a run stops: a number of rows, 20, or a share of them all, \"2%\".",
+            "description": "How many rows at most: a number of rows, 20, or a share of all rows of the run, \"2%\".",
             "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[1-9][0-9]? *%$"}]
         })
     }

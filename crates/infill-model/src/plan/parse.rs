@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use serde_json::Map;
 
 use super::{
-    Action, Combinator, Condition, ConditionGroup, ConditionNode, DEFAULT_CANARY,
-    DEFAULT_GUARD_OLDER_THAN_SECONDS, IfChanged, MaxFailed, Only, Plan, PropertyWrite, RunIf, Source, Verify,
+    Action, Approve, Combinator, Condition, ConditionGroup, ConditionNode, DEFAULT_CANARY,
+    DEFAULT_GUARD_OLDER_THAN_SECONDS, IfChanged, Most, Only, Plan, PropertyWrite, RunIf, Source, Verify,
     When, Writeback,
 };
 use crate::document::{self, At, Format, Kind, Node, Place};
@@ -28,8 +28,19 @@ pub const MAX_CANARY: u32 = 1000;
 /// Records a sample may have: its ids travel with the listing until the slice is seen to its end.
 pub const MAX_SAMPLE: u64 = 10_000;
 
-const PLAN_KEYS: &[&str] =
-    &["name", "connection", "source", "inputs", "chain", "writeback", "verify", "canary", "max_failed"];
+const PLAN_KEYS: &[&str] = &[
+    "name",
+    "connection",
+    "source",
+    "inputs",
+    "chain",
+    "writeback",
+    "verify",
+    "canary",
+    "max_failed",
+    "max_changed",
+    "approve",
+];
 const SOURCE_KEYS: &[&str] =
     &["object", "list", "filter", "view", "query", "ids", "max_count", "sample", "only", "schedule"];
 const IDS_KEYS: &[&str] = &["file", "column"];
@@ -119,7 +130,11 @@ fn plan(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Plan> {
     }
     let verify = fields.get("verify").map_or(Some(Verify::default()), |at| verify(&at, faults));
     let canary = fields.get("canary").map_or(Some(DEFAULT_CANARY), |at| whole_u32(&at, MAX_CANARY, faults));
-    let max_failed = optional(fields.get("max_failed").map(|at| max_failed(&at, faults)));
+    let max_failed = optional(fields.get("max_failed").map(|at| most(&at, faults)));
+    let max_changed = optional(fields.get("max_changed").map(|at| most(&at, faults)));
+    let approve = fields.get("approve").map_or(Some(Approve::default()), |at| {
+        at.word(&[("automatic", Approve::Automatic), ("manual", Approve::Manual)], faults)
+    });
     let takes_changed = source.as_ref().is_some_and(|source| source.only == Some(Only::Changed));
     if takes_changed
         && inputs.as_ref().is_some_and(Vec::is_empty)
@@ -140,6 +155,8 @@ fn plan(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Plan> {
         verify: verify?,
         canary: canary?,
         max_failed: max_failed?,
+        max_changed: max_changed?,
+        approve: approve?,
     })
 }
 
@@ -456,11 +473,11 @@ fn verify(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Verify> {
     }
 }
 
-fn max_failed(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<MaxFailed> {
+fn most(at: &At<'_>, faults: &mut Vec<Fault>) -> Option<Most> {
     if let Kind::Number(_) = &at.node().kind {
-        return at.integer(0..=u64::MAX, faults).map(MaxFailed::Rows);
+        return at.integer(0..=u64::MAX, faults).map(Most::Rows);
     }
-    let share = if let Kind::Text(text) = &at.node().kind { MaxFailed::share(text) } else { None };
+    let share = if let Kind::Text(text) = &at.node().kind { Most::share(text) } else { None };
     if share.is_none() {
         let found = at.node().describe();
         let message = format!("expected a number of rows, or a share from 1% to 99%, found {found}");

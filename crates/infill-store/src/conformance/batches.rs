@@ -91,7 +91,7 @@ pub(super) async fn a_save_moves_the_counts_by_the_difference(world: &World) {
     let intended = [result(RowState::Intended), result(RowState::Settled(Outcome::Skipped))];
     let progress = step(&intended, BatchState::Queued, true, 101).await;
     let skipped = Counts { skipped: 1, ..Counts::default() };
-    assert_eq!(progress, Progress { counts: skipped, calls: 1, ..started });
+    assert_eq!(progress, Progress { counts: skipped, calls: 1, intended: 1, ..started });
     let busy = store.lease_batch(run, BatchNo(0), &lease(2), false, None, at(102)).await.unwrap();
     assert!(matches!(busy, Leased::Busy { .. }), "the lease was kept");
 

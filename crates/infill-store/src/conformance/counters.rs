@@ -32,6 +32,7 @@ enum Step {
 fn row_state() -> impl Strategy<Value = RowState> {
     prop_oneof![
         Just(RowState::Intended),
+        Just(RowState::Refused),
         Just(RowState::Confirmed),
         proptest::sample::select(Outcome::ALL.to_vec()).prop_map(RowState::Settled),
         Just(RowState::Settled(Outcome::Failed)),
@@ -48,7 +49,12 @@ fn standing() -> impl Strategy<Value = Standing> {
 fn step() -> impl Strategy<Value = Step> {
     let batch = 0..BATCHES;
     let owner = 1..4_u64;
-    let state = proptest::sample::select(vec![BatchState::Queued, BatchState::Ran, BatchState::Settled]);
+    let state = proptest::sample::select(vec![
+        BatchState::Queued,
+        BatchState::Ran,
+        BatchState::Previewed,
+        BatchState::Settled,
+    ]);
     prop_oneof![
         (0..2_u8, 0..5_u32).prop_map(|(claimant, window)| Step::Claim { claimant, window }),
         (batch.clone(), owner.clone(), any::<bool>()).prop_map(|(batch, owner, take_over)| Step::Lease {
@@ -101,10 +107,14 @@ impl Model {
     fn progress(&self, start: Progress) -> Progress {
         let results = || self.batches.values().flat_map(|batch| &batch.results);
         let settled = || results().filter(|result| result.outcome().is_some());
+        let in_state = |state| results().filter(|result| result.state == state).count().try_into().unwrap();
         Progress {
             batches_ran: self.count(&[BatchState::Ran, BatchState::Settled]),
             batches_settled: self.count(&[BatchState::Settled]),
             batches_in_flight: self.count(&[BatchState::Queued, BatchState::Ran]),
+            batches_previewed: self.count(&[BatchState::Previewed]),
+            intended: in_state(RowState::Intended),
+            refused: in_state(RowState::Refused),
             counts: settled().filter_map(RowResult::outcome).collect::<Counts>(),
             guarded: settled().filter_map(|result| result.guarded_by).collect(),
             calls: self.calls,

@@ -44,6 +44,7 @@ pub(super) fn new_run(number: u8) -> NewRun {
         cap: Some(5),
         in_flight: 3,
         slice: None,
+        is_dry: false,
         created_at: at(i64::from(number)),
         by: "ann@desk".into(),
     }

@@ -151,7 +151,7 @@ pub(super) async fn a_run_left_between_two_steps_is_found_again(world: &World) {
     store.claim(run, UnitKind::Batch, "configure", 1, at(95)).await.unwrap();
     world.settle(run, 0, &[Outcome::Verified, Outcome::Verified], &[]).await;
     assert_eq!(world.stale(run, 110).await, [], "saved just now");
-    assert_eq!(world.stale(run, 200).await, [verify(0)]);
+    assert_eq!(world.stale(run, 200).await, [Work::ConfigureChain]);
     go(RunState::Canary, RunState::Running).await;
     assert_eq!(world.stale(run, 200).await, [], "starved, not stale");
     store.claim(run, UnitKind::Batch, "verify 0", 2, at(96)).await.unwrap();

@@ -63,7 +63,7 @@ macro_rules! save_statement {
     ($more:expr) => { concat!(
     "WITH old AS ( \
          SELECT state, verified, written, unchanged, skipped, held, differs, failed, gone, \
-             guarded_by_read, guarded_by_age, \
+             guarded_by_read, guarded_by_age, intended, refused, \
              CASE WHEN saved_at = $7 AND state = $4 AND states = $20 THEN results = coalesce($5, results) \
              ELSE false END AS repeated \
          FROM batches WHERE run_id = $1 AND no = $2 AND lease_owner = $3 FOR UPDATE \
@@ -71,13 +71,13 @@ macro_rules! save_statement {
          UPDATE batches b SET state = $4, results = coalesce($5, b.results), states = $20, \
              revision = b.revision + 1, touched_at = $7, saved_at = $7, lease_until = $6, \
              verified = $9, written = $10, unchanged = $11, skipped = $12, held = $13, differs = $14, \
-             failed = $15, gone = $16, guarded_by_read = $21, guarded_by_age = $22 \
+             failed = $15, gone = $16, guarded_by_read = $21, guarded_by_age = $22, intended = $23, refused = $24 \
          FROM old WHERE b.run_id = $1 AND b.no = $2 RETURNING old.* \
      ), lettered AS ( \
          INSERT INTO letters AS l \
              (run_id, batch_no, record, code, property, cause, message, letter, first_at, last_at) \
          SELECT $1, $2, n.record, n.code, n.property, n.cause, n.message, n.letter, $7, $7 \
-         FROM saved s, unnest($17::text[], $18::text[], $19::text[], $23::text[], $24::text[], $25::text[]) \
+         FROM saved s, unnest($17::text[], $18::text[], $19::text[], $25::text[], $26::text[], $27::text[]) \
              AS n (record, code, letter, property, cause, message) \
          WHERE NOT s.repeated \
          ON CONFLICT (run_id, record) DO UPDATE SET batch_no = excluded.batch_no, code = excluded.code, \
@@ -87,7 +87,7 @@ macro_rules! save_statement {
      ), noted AS ( \
          INSERT INTO letter_events (letter_id, at, event) \
          SELECT l.id, $7, n.event FROM lettered l \
-         JOIN unnest($17::text[], $26::text[]) AS n (record, event) ON n.record = l.record \
+         JOIN unnest($17::text[], $28::text[]) AS n (record, event) ON n.record = l.record \
      ), counted AS ( \
          UPDATE run_progress p SET \
              batches_queued = p.batches_queued + ($4 = 'queued')::int - (s.state = 'queued')::int, \
@@ -99,6 +99,8 @@ macro_rules! save_statement {
              failed = p.failed + $15 - s.failed, gone = p.gone + $16 - s.gone, \
              guarded_by_read = p.guarded_by_read + $21 - s.guarded_by_read, \
              guarded_by_age = p.guarded_by_age + $22 - s.guarded_by_age, \
+             intended = p.intended + $23 - s.intended, refused = p.refused + $24 - s.refused, \
+             batches_previewed = p.batches_previewed + ($4 = 'previewed')::int - (s.state = 'previewed')::int, \
              calls = p.calls + CASE WHEN s.repeated THEN 0 ELSE $8::bigint END, saved_at = $7 \
          FROM saved s WHERE p.run_id = $1 RETURNING p.* \
      )",
@@ -116,14 +118,14 @@ const SAVE: &str = save_statement!("");
 const SAVE_AND_LEARN: &str = save_statement!(
     ", kept AS ( \
          INSERT INTO seen (plan_name, connection, object, record, fingerprint, run_id) \
-         SELECT $27, $28, $29, k.record, k.fingerprint, $1 \
-         FROM saved, unnest($30::text[], $31::text[]) WITH ORDINALITY AS k (record, fingerprint, place) \
+         SELECT $29, $30, $31, k.record, k.fingerprint, $1 \
+         FROM saved, unnest($32::text[], $33::text[]) WITH ORDINALITY AS k (record, fingerprint, place) \
          ORDER BY k.place \
          ON CONFLICT (plan_name, connection, object, record) DO UPDATE SET \
              fingerprint = excluded.fingerprint, run_id = excluded.run_id \
      ), dropped AS ( \
-         DELETE FROM seen USING saved WHERE plan_name = $27 AND connection = $28 AND object = $29 \
-         AND record = ANY ($32::text[]) \
+         DELETE FROM seen USING saved WHERE plan_name = $29 AND connection = $30 AND object = $31 \
+         AND record = ANY ($34::text[]) \
      )"
 );
 
@@ -137,8 +139,20 @@ pub(super) async fn save(
     let produced = save.has_produced.then(|| write_produced(save.results)).transpose()?;
     let states = write_states(save.results)?;
     let until = save.keep_lease.then_some(lease.until);
-    let [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age] =
-        stored::tally(save.results);
+    let [
+        verified,
+        written,
+        unchanged,
+        skipped,
+        held,
+        differs,
+        failed,
+        gone,
+        by_read,
+        by_age,
+        intended,
+        refused,
+    ] = stored::tally(save.results);
     let LetterColumns { records, codes, properties, causes, messages, letters, events } =
         LetterColumns::new(save.letters)?;
     let operation = "save a batch";
@@ -172,6 +186,8 @@ pub(super) async fn save(
         &states,
         &by_read,
         &by_age,
+        &intended,
+        &refused,
         &properties,
         &causes,
         &messages,

@@ -262,17 +262,30 @@ async fn reopen_batch(
     batch: BatchNo,
     results: &[RowResult],
 ) -> Result<(), Trouble> {
-    let [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age] =
-        stored::tally(results);
+    let [
+        verified,
+        written,
+        unchanged,
+        skipped,
+        held,
+        differs,
+        failed,
+        gone,
+        by_read,
+        by_age,
+        intended,
+        refused,
+    ] = stored::tally(results);
     let sql = "WITH old AS ( \
                    SELECT state, verified, written, unchanged, skipped, held, differs, failed, gone, \
-                       guarded_by_read, guarded_by_age \
+                       guarded_by_read, guarded_by_age, intended, refused \
                    FROM batches WHERE run_id = $1 AND no = $2 \
                ), saved AS ( \
                    UPDATE batches b SET state = 'pending', results = $3, claimed_by = NULL, claimed_at = NULL, \
                        touched_at = NULL, lease_owner = NULL, lease_until = NULL, verified = $4, written = $5, \
                        unchanged = $6, skipped = $7, held = $8, differs = $9, failed = $10, gone = $11, \
-                       states = $12, guarded_by_read = $13, guarded_by_age = $14, revision = revision + 1 \
+                       states = $12, guarded_by_read = $13, guarded_by_age = $14, intended = $15, refused = $16, \
+                       revision = revision + 1 \
                    FROM old WHERE b.run_id = $1 AND b.no = $2 RETURNING old.* \
                ) UPDATE run_progress p SET \
                    batches_queued = p.batches_queued - (s.state = 'queued')::int, \
@@ -283,7 +296,9 @@ async fn reopen_batch(
                    held = p.held + $8 - s.held, differs = p.differs + $9 - s.differs, \
                    failed = p.failed + $10 - s.failed, gone = p.gone + $11 - s.gone, \
                    guarded_by_read = p.guarded_by_read + $13 - s.guarded_by_read, \
-                   guarded_by_age = p.guarded_by_age + $14 - s.guarded_by_age \
+                   guarded_by_age = p.guarded_by_age + $14 - s.guarded_by_age, \
+                   intended = p.intended + $15 - s.intended, refused = p.refused + $16 - s.refused, \
+                   batches_previewed = p.batches_previewed - (s.state = 'previewed')::int \
                FROM saved s WHERE p.run_id = $1";
     transaction
         .execute(
@@ -303,6 +318,8 @@ async fn reopen_batch(
                 &write_states(results)?,
                 &by_read,
                 &by_age,
+                &intended,
+                &refused,
             ],
         )
         .await?;

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::GenericClient;
 use infill_model::row::Cause;
-use infill_model::{CompiledRun, ConnectionName, RunId, RunState, Timestamp};
+use infill_model::{Approval, CompiledRun, ConnectionName, Release, RunId, RunState, Timestamp};
 use tokio_postgres::Row;
 
 use super::audit;
@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::pause::Paused;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
 use crate::stored::{
-    Immutable, Recent, StoredRun, Tally, add_warning, encode, progress_columns, signed, wire,
+    Immutable, Recent, StoredRun, Tally, add_warning, encode, progress_columns, released_at, signed, small,
+    unsigned, wire,
 };
 
 pub(super) async fn create(pool: &Pool, run: &NewRun) -> Result<(), Error> {
@@ -30,8 +31,8 @@ pub(super) async fn insert(client: &impl GenericClient, run: &NewRun) -> Result<
     let (name, connection) = (&run.plan.name, run.plan.connection.as_str());
     let (plan, cap, in_flight) = (encode(&run.plan)?, run.cap.map(signed), i64::from(run.in_flight));
     let sql = "WITH recorded AS ( \
-                   INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, slice, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING RETURNING id \
+                   INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, slice, created_at, is_dry) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING RETURNING id \
                ) INSERT INTO run_progress (run_id) SELECT id FROM recorded";
     let state = RunState::SourceSync.as_str();
     let slice = run.slice.as_ref().map(encode).transpose()?;
@@ -39,7 +40,18 @@ pub(super) async fn insert(client: &impl GenericClient, run: &NewRun) -> Result<
     let recorded = client
         .execute(
             &statement,
-            &[&run.id.as_uuid(), name, &connection, &plan, &cap, &in_flight, &state, &slice, &run.created_at],
+            &[
+                &run.id.as_uuid(),
+                name,
+                &connection,
+                &plan,
+                &cap,
+                &in_flight,
+                &state,
+                &slice,
+                &run.created_at,
+                &run.is_dry,
+            ],
         )
         .await?;
     if recorded > 0 {
@@ -55,7 +67,7 @@ macro_rules! run_columns {
     () => {
         concat!(
             "id, state, cause, parked_until, parked_why, row_cap, in_flight, slice, warnings, created_at, \
-             ended_at, listing, purged_at, paused_at, paused_by, since, actor, ",
+             ended_at, listing, is_dry, released, touched_at, purged_at, paused_at, paused_by, since, actor, ",
             progress_columns!(),
             " FROM runs JOIN run_progress ON run_id = id LEFT JOIN paused_connections ON name = connection"
         )
@@ -137,6 +149,48 @@ pub(super) async fn move_to(
     Ok(has_moved)
 }
 
+pub(super) async fn release(
+    pool: &Pool,
+    run: RunId,
+    from: RunState,
+    to: RunState,
+    approval: Option<(&Approval, &NewAuditEntry)>,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let (approval, entry) = approval.unzip();
+    pool.call("release a run", async {
+        let mut client = pool.client().await?;
+        let transaction = client.transaction().await?;
+        let id = run.as_uuid();
+        // The batches before the run, as a save does.
+        transaction
+            .execute("SELECT 1 FROM batches WHERE run_id = $1 AND state = 'previewed' ORDER BY no FOR UPDATE", &[&id])
+            .await?;
+        let stands = "SELECT state, batches_settled, refused FROM runs JOIN run_progress ON run_id = id \
+                      WHERE id = $1 FOR UPDATE";
+        let stands = transaction.query_opt(stands, &[&id]).await?.ok_or(Error::NoSuchRun(run))?;
+        if stands.try_get::<_, &str>(0)? != from.as_str() {
+            return Ok(false);
+        }
+        let (batches_settled, refused) = (small(stands.try_get(1)?), unsigned(stands.try_get(2)?));
+        let release = encode(&Release { at: now, approval: approval.cloned(), batches_settled, refused })?;
+        let reopen = "UPDATE batches SET state = 'pending', claimed_by = NULL, claimed_at = NULL, touched_at = NULL \
+                      WHERE run_id = $1 AND state = 'previewed'";
+        transaction.execute(reopen, &[&id]).await?;
+        let count = "UPDATE run_progress SET batches_previewed = 0, saved_at = NULL WHERE run_id = $1";
+        transaction.execute(count, &[&id]).await?;
+        let go_on = "UPDATE runs SET state = $2, released = $3, cause = NULL, ended_at = NULL, touched_at = $4, \
+                     parked_until = NULL, parked_why = NULL WHERE id = $1";
+        transaction.execute(go_on, &[&id, &to.as_str(), &release, &released_at(to, now)]).await?;
+        if let Some(entry) = entry {
+            audit::insert(&transaction, entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    })
+    .await
+}
+
 pub(super) async fn park(pool: &Pool, run: RunId, parked: Option<&Parked>) -> Result<(), Error> {
     let until = parked.map(|parked| parked.until);
     let why = parked.map(|parked| encode(&parked.why)).transpose()?;
@@ -208,7 +262,7 @@ pub(super) fn tally(row: &Row, first: usize) -> Result<Tally, tokio_postgres::Er
         queued: number(6)?,
         ran: number(7)?,
         settled: number(8)?,
-        outcomes: [
+        counts: [
             number(9)?,
             number(10)?,
             number(11)?,
@@ -217,11 +271,14 @@ pub(super) fn tally(row: &Row, first: usize) -> Result<Tally, tokio_postgres::Er
             number(14)?,
             number(15)?,
             number(16)?,
+            number(17)?,
+            number(18)?,
+            number(19)?,
+            number(20)?,
         ],
-        calls: number(17)?,
-        same: number(18)?,
-        guarded_by_read: number(19)?,
-        guarded_by_age: number(20)?,
+        calls: number(21)?,
+        same: number(22)?,
+        previewed: number(23)?,
     })
 }
 
@@ -241,9 +298,12 @@ fn stored(row: &Row) -> Result<StoredRun, tokio_postgres::Error> {
         created_at: row.try_get(11)?,
         ended_at: row.try_get(12)?,
         listing: row.try_get(13)?,
-        purged_at: row.try_get(14)?,
-        paused: Paused::read(row.try_get(15)?, row.try_get(16)?),
-        connection_paused: Paused::read(row.try_get(17)?, row.try_get(18)?),
-        progress: tally(row, 19)?.into(),
+        is_dry: row.try_get(14)?,
+        released: row.try_get(15)?,
+        touched_at: row.try_get(16)?,
+        purged_at: row.try_get(17)?,
+        paused: Paused::read(row.try_get(18)?, row.try_get(19)?),
+        connection_paused: Paused::read(row.try_get(20)?, row.try_get(21)?),
+        progress: tally(row, 22)?.into(),
     })
 }

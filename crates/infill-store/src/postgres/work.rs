@@ -39,7 +39,7 @@ const CLAIM_BATCHES: &str = concat!(
     is_paused!(),
     "), room AS ( \
          SELECT greatest($4 - batches_queued - batches_ran, 0) AS n FROM run_progress \
-         WHERE run_id = $1 AND EXISTS (SELECT FROM runs WHERE id = $1 AND state IN ('canary', 'running')) \
+         WHERE run_id = $1 AND EXISTS (SELECT FROM runs WHERE id = $1 AND state IN ('previewing', 'canary', 'running')) \
          AND NOT EXISTS (SELECT FROM paused) FOR UPDATE \
      ), free AS ( \
          SELECT no FROM batches WHERE run_id = $1 AND state = 'pending' \
@@ -104,7 +104,7 @@ const STALE_CHUNKS: &str = concat!(
 
 const STALE_BATCHES: &str = "SELECT run_id, no, b.state, coalesce(b.touched_at, b.claimed_at) \
      FROM runs r JOIN batches b ON b.run_id = r.id AND b.state IN ('queued', 'ran') \
-     WHERE r.ended_at IS NULL AND r.state IN ('canary', 'running', 'cancelling') \
+     WHERE r.ended_at IS NULL AND r.state IN ('previewing', 'canary', 'running', 'cancelling') \
      AND ($1::uuid IS NULL OR r.id = $1) AND (r.parked_until IS NULL OR r.parked_until <= $2) \
      AND (coalesce(b.touched_at, b.claimed_at) < $2) IS NOT FALSE ORDER BY 4 NULLS FIRST LIMIT $3";
 
@@ -183,8 +183,9 @@ pub(super) async fn starved_runs(pool: &Pool, limit: u32) -> Result<Vec<RunId>, 
     let operation = "look for starved runs";
     let sql = concat!(
         "SELECT id FROM runs JOIN run_progress ON run_id = id \
-               WHERE ended_at IS NULL AND batches > batches_queued + batches_ran + batches_settled \
-               AND ((state = 'running' AND batches_queued + batches_ran < in_flight) \
+               WHERE ended_at IS NULL \
+               AND batches > batches_queued + batches_ran + batches_settled + batches_previewed \
+               AND ((state IN ('previewing', 'running') AND batches_queued + batches_ran < in_flight) \
                    OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) AND NOT ",
         is_paused!(),
         " ORDER BY saved_at NULLS FIRST, id LIMIT $1"

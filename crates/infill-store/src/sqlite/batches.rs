@@ -128,7 +128,7 @@ fn save_change(
             ", states = ?4 FROM batches b WHERE run_id = ?1 AND no = ?2 AND lease_owner = ?3"
         ))?
         .query_row(params![key, batch.0, lease.owner.cast_signed(), change.states], |row| {
-            Ok((Held::read(row)?, row.get(13)?))
+            Ok((Held::read(row)?, row.get(15)?))
         })
         .optional()?;
     let Some((held, stands_alike)) = held else { return Ok(Saved::LeaseLost) };
@@ -136,13 +136,26 @@ fn save_change(
         && held.state == change.state.as_str()
         && stands_alike
         && has_produced(store, held.id, change)?;
-    let [verified, written, unchanged, skipped, held_back, differs, failed, gone, by_read, by_age] =
-        change.counts;
+    let [
+        verified,
+        written,
+        unchanged,
+        skipped,
+        held_back,
+        differs,
+        failed,
+        gone,
+        by_read,
+        by_age,
+        intended,
+        refused,
+    ] = change.counts;
     store
         .prepare_cached(
             "UPDATE batches SET state = ?2, touched_at = ?3, saved_at = ?3, lease_until = ?4, verified = ?5, \
              written = ?6, unchanged = ?7, skipped = ?8, held = ?9, differs = ?10, failed = ?11, gone = ?12, \
-             states = ?13, guarded_by_read = ?14, guarded_by_age = ?15, revision = revision + 1 WHERE id = ?1",
+             states = ?13, guarded_by_read = ?14, guarded_by_age = ?15, intended = ?16, refused = ?17, \
+             revision = revision + 1 WHERE id = ?1",
         )?
         .execute(params![
             held.id,
@@ -159,7 +172,9 @@ fn save_change(
             gone,
             change.states,
             by_read,
-            by_age
+            by_age,
+            intended,
+            refused
         ])?;
     if !repeated {
         if let Some(produced) = &change.produced {
@@ -203,11 +218,11 @@ pub(super) struct Held {
     pub(super) counts: Counted,
 }
 
-/// The columns of [`Held`], 13 of them.
+/// The columns of [`Held`], 15 of them.
 macro_rules! held_columns {
     () => {
         "b.id, state, saved_at, verified, written, unchanged, skipped, held, differs, failed, gone, \
-         guarded_by_read, guarded_by_age"
+         guarded_by_read, guarded_by_age, intended, refused"
     };
 }
 pub(super) use held_columns;
@@ -237,14 +252,27 @@ impl Difference<'_> {
     pub(super) fn add(&self, store: &Transaction<'_>, run: &str) -> Result<crate::store::Progress, Trouble> {
         let state =
             |state: BatchState| i64::from(self.to == state.as_str()) - i64::from(self.from == state.as_str());
-        let [verified, written, unchanged, skipped, held, differs, failed, gone, by_read, by_age] =
-            self.counts;
+        let [
+            verified,
+            written,
+            unchanged,
+            skipped,
+            held,
+            differs,
+            failed,
+            gone,
+            by_read,
+            by_age,
+            intended,
+            refused,
+        ] = self.counts;
         let sql = concat!(
             "UPDATE run_progress SET batches_queued = batches_queued + ?2, batches_ran = batches_ran + ?3, \
              batches_settled = batches_settled + ?4, verified = verified + ?5, written = written + ?6, \
              unchanged = unchanged + ?7, skipped = skipped + ?8, held = held + ?9, differs = differs + ?10, \
              failed = failed + ?11, gone = gone + ?12, calls = calls + ?13, saved_at = coalesce(?14, saved_at), \
-             guarded_by_read = guarded_by_read + ?15, guarded_by_age = guarded_by_age + ?16 \
+             guarded_by_read = guarded_by_read + ?15, guarded_by_age = guarded_by_age + ?16, \
+             batches_previewed = batches_previewed + ?17, intended = intended + ?18, refused = refused + ?19 \
              WHERE run_id = ?1 RETURNING ",
             progress_columns!()
         );
@@ -265,7 +293,10 @@ impl Difference<'_> {
                 self.calls,
                 self.saved_at,
                 by_read,
-                by_age
+                by_age,
+                state(BatchState::Previewed),
+                intended,
+                refused
             ],
             |row| tally(row, 0),
         )?;

@@ -373,18 +373,32 @@ fn reopen_batch(
             ),
         )?
         .query_row(params![key, batch.0], |row| {
-            Ok((Held::read(row)?, row.get(13)?, row.get(14)?, row.get(15)?))
+            Ok((Held::read(row)?, row.get(15)?, row.get(16)?, row.get(17)?))
         })?;
     let rows = source_page(run, &source)?;
     let mut results = result_page(run, &produced, &states)?;
     let reopened = how.rows(&rows, &mut results, records);
     let counts = stored::tally(&results);
-    let [verified, written, unchanged, skipped, held_back, differs, failed, gone, by_read, by_age] = counts;
+    let [
+        verified,
+        written,
+        unchanged,
+        skipped,
+        held_back,
+        differs,
+        failed,
+        gone,
+        by_read,
+        by_age,
+        intended,
+        refused,
+    ] = counts;
     store
         .prepare_cached(
             "UPDATE batches SET state = 'pending', claimed_by = NULL, claimed_at = NULL, touched_at = NULL, \
              lease_owner = NULL, lease_until = NULL, verified = ?2, written = ?3, unchanged = ?4, skipped = ?5, \
              held = ?6, differs = ?7, failed = ?8, gone = ?9, states = ?10, guarded_by_read = ?11, guarded_by_age = ?12, \
+             intended = ?13, refused = ?14, \
              revision = revision + 1 \
              WHERE id = ?1",
         )?
@@ -400,7 +414,9 @@ fn reopen_batch(
             gone,
             write_states(&results)?,
             by_read,
-            by_age
+            by_age,
+            intended,
+            refused
         ])?;
     store
         .prepare_cached("UPDATE result_pages SET page = ?2 WHERE batch_id = ?1")?

@@ -1,7 +1,7 @@
 //! Runs and their counts.
 
 use infill_model::row::Cause;
-use infill_model::{CompiledRun, ConnectionName, RunId, RunState, Timestamp};
+use infill_model::{Approval, CompiledRun, ConnectionName, Release, RunId, RunState, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::audit;
@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::pause::Paused;
 use crate::store::{NewRun, Parked, Progress, Run, RunFilter};
 use crate::stored::{
-    Immutable, Recent, StoredRun, Tally, add_warning, encode, progress_columns, signed, wire,
+    Immutable, Recent, StoredRun, Tally, add_warning, encode, progress_columns, released_at, signed,
+    unsigned, wire,
 };
 
 pub(super) async fn create(connections: &Connections, run: &NewRun) -> Result<(), Error> {
@@ -29,6 +30,7 @@ pub(super) struct Recorded {
     cap: Option<i64>,
     in_flight: u32,
     slice: Option<String>,
+    is_dry: bool,
     created_at: i64,
     entries: Vec<NewAuditEntry>,
 }
@@ -43,6 +45,7 @@ impl Recorded {
             cap: run.cap.map(signed),
             in_flight: run.in_flight,
             slice: run.slice.as_ref().map(encode).transpose()?,
+            is_dry: run.is_dry,
             created_at: micros(run.created_at),
             entries: NewAuditEntry::of_start(run),
         })
@@ -52,8 +55,8 @@ impl Recorded {
     pub(super) fn insert(&self, store: &Connection) -> rusqlite::Result<()> {
         let recorded = store
             .prepare_cached(
-                "INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, slice, created_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO runs (id, plan_name, connection, plan, row_cap, in_flight, state, slice, is_dry, created_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
             )?
             .execute(params![
                 self.id,
@@ -64,6 +67,7 @@ impl Recorded {
                 self.in_flight,
                 RunState::SourceSync.as_str(),
                 self.slice,
+                self.is_dry,
                 self.created_at
             ])?;
         if recorded > 0 {
@@ -79,7 +83,7 @@ macro_rules! run_columns {
     () => {
         concat!(
             "id, state, cause, parked_until, parked_why, row_cap, in_flight, slice, warnings, created_at, \
-             ended_at, listing, purged_at, paused_at, paused_by, since, actor, ",
+             ended_at, listing, is_dry, released, touched_at, purged_at, paused_at, paused_by, since, actor, ",
             progress_columns!(),
             " FROM runs JOIN run_progress ON run_id = id LEFT JOIN paused_connections ON name = connection"
         )
@@ -187,6 +191,51 @@ pub(super) async fn move_to(
         .await
 }
 
+pub(super) async fn release(
+    connections: &Connections,
+    run: RunId,
+    from: RunState,
+    to: RunState,
+    approval: Option<(&Approval, &NewAuditEntry)>,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let (approval, entry) = approval.map(|(approval, entry)| (approval.clone(), entry.clone())).unzip();
+    connections
+        .write("release a run", Commit::Durable, move |store| {
+            let id = run.to_string();
+            let stands: Option<(String, u32, i64)> = store
+                .prepare_cached(
+                    "SELECT state, batches_settled, refused FROM runs JOIN run_progress ON run_id = id WHERE id = ?1",
+                )?
+                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            let (state, batches_settled, refused) = stands.ok_or(Error::NoSuchRun(run))?;
+            if state != from.as_str() {
+                return Ok(false);
+            }
+            let release = Release { at: now, approval, batches_settled, refused: unsigned(refused) };
+            store
+                .prepare_cached(
+                    "UPDATE batches SET state = 'pending', claimed_by = NULL, claimed_at = NULL, touched_at = NULL \
+                     WHERE run_id = ?1 AND state = 'previewed'",
+                )?
+                .execute([&id])?;
+            store
+                .prepare_cached("UPDATE run_progress SET batches_previewed = 0, saved_at = NULL WHERE run_id = ?1")?
+                .execute([&id])?;
+            let touched_at = released_at(to, now).map(micros);
+            store
+                .prepare_cached(
+                    "UPDATE runs SET state = ?2, released = ?3, cause = NULL, ended_at = NULL, touched_at = ?4, \
+                     parked_until = NULL, parked_why = NULL WHERE id = ?1",
+                )?
+                .execute(params![id, to.as_str(), encode(&release)?, touched_at])?;
+            entry.iter().try_for_each(|entry| audit::insert(store, entry))?;
+            Ok(true)
+        })
+        .await
+}
+
 pub(super) async fn park(
     connections: &Connections,
     run: RunId,
@@ -282,11 +331,23 @@ pub(super) fn tally(row: &Row<'_>, first: usize) -> rusqlite::Result<Tally> {
         queued: next()?,
         ran: next()?,
         settled: next()?,
-        outcomes: [next()?, next()?, next()?, next()?, next()?, next()?, next()?, next()?],
+        counts: [
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+            next()?,
+        ],
         calls: next()?,
         same: next()?,
-        guarded_by_read: next()?,
-        guarded_by_age: next()?,
+        previewed: next()?,
     })
 }
 
@@ -307,9 +368,12 @@ fn stored(row: &Row<'_>, id: RunId) -> rusqlite::Result<StoredRun> {
         created_at: moment(row.get(11)?),
         ended_at: at(12)?,
         listing: row.get(13)?,
-        purged_at: at(14)?,
-        paused: Paused::read(at(15)?, row.get(16)?),
-        connection_paused: Paused::read(at(17)?, row.get(18)?),
-        progress: tally(row, 19)?.into(),
+        is_dry: row.get(14)?,
+        released: row.get(15)?,
+        touched_at: at(16)?,
+        purged_at: at(17)?,
+        paused: Paused::read(at(18)?, row.get(19)?),
+        connection_paused: Paused::read(at(20)?, row.get(21)?),
+        progress: tally(row, 22)?.into(),
     })
 }

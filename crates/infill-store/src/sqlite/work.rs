@@ -53,7 +53,7 @@ const CHUNKS: Claim = Claim {
 
 const BATCHES: Claim = Claim {
     in_flight: "SELECT batches_queued + batches_ran FROM run_progress JOIN runs ON id = run_id \
-                WHERE run_id = ?1 AND runs.state IN ('canary', 'running')",
+                WHERE run_id = ?1 AND runs.state IN ('previewing', 'canary', 'running')",
     take: "UPDATE batches SET state = 'queued', claimed_by = ?2, claimed_at = ?3, touched_at = NULL \
            WHERE run_id = ?1 AND no IN \
            (SELECT no FROM batches WHERE run_id = ?1 AND state = 'pending' ORDER BY no LIMIT ?4)",
@@ -146,7 +146,7 @@ const STALE_CHUNKS: &str = concat!(
 
 const STALE_BATCHES: &str = "SELECT run_id, no, b.state, coalesce(b.touched_at, b.claimed_at) AS alive_at \
      FROM runs JOIN batches b ON run_id = runs.id AND b.state IN ('queued', 'ran') \
-     WHERE ended_at IS NULL AND runs.state IN ('canary', 'running', 'cancelling') \
+     WHERE ended_at IS NULL AND runs.state IN ('previewing', 'canary', 'running', 'cancelling') \
      AND (?1 IS NULL OR runs.id = ?1) \
      AND (parked_until IS NULL OR parked_until <= ?2) AND (alive_at IS NULL OR alive_at < ?2) \
      ORDER BY alive_at LIMIT ?3";
@@ -223,8 +223,9 @@ pub(super) async fn starved_runs(connections: &Connections, limit: u32) -> Resul
         .read("look for starved runs", move |store| {
             let mut statement = store.prepare_cached(concat!(
                 "SELECT id FROM runs JOIN run_progress ON run_id = id \
-                 WHERE ended_at IS NULL AND batches > batches_queued + batches_ran + batches_settled \
-                 AND ((state = 'running' AND batches_queued + batches_ran < in_flight) \
+                 WHERE ended_at IS NULL \
+                 AND batches > batches_queued + batches_ran + batches_settled + batches_previewed \
+                 AND ((state IN ('previewing', 'running') AND batches_queued + batches_ran < in_flight) \
                      OR (state = 'canary' AND batches_queued + batches_ran + batches_settled = 0)) AND NOT ",
                 is_paused!(),
                 " ORDER BY saved_at, id LIMIT ?1",

@@ -29,6 +29,8 @@ pub enum BatchState {
     Queued,
     /// Written; its verify message is out.
     Ran,
+    /// Evaluated for a preview; to be written when the run is released.
+    Previewed,
     /// Every row has an outcome.
     Settled,
 }
@@ -41,6 +43,7 @@ impl BatchState {
             Self::Pending => "pending",
             Self::Queued => "queued",
             Self::Ran => "ran",
+            Self::Previewed => "previewed",
             Self::Settled => "settled",
         }
     }

@@ -15,7 +15,7 @@ use super::retry::PAGE;
 use super::{Meant, letters};
 use crate::args::dead_letters::Retry;
 use crate::command::run::{
-    Stamp, leave, look, read_plan, record_at, report, stop_on_signal, work_and_follow,
+    Asking, Stamp, leave, look, read_plan, record_at, report, stop_on_signal, work_and_follow,
 };
 use crate::compose::Parts;
 use crate::exit::{Exit, Usage};
@@ -49,7 +49,7 @@ pub(super) async fn retry(parts: &Parts, args: &Retry, path: &Path) -> anyhow::R
     report(parts, &plan, &found, None);
     meant.audit(parts, Act::LettersRetried, &format!(", in run {}", stamp.id())).await?;
     let slice = slice(&plan, taken.n_records);
-    let run = record_at(parts, plan, None, Some(slice), stamp).await?;
+    let run = record_at(parts, Asking { plan, cap: None, slice: Some(slice), is_dry: false }, stamp).await?;
     let n_closed = close(store, &meant.filters, &taken, run, &parts.actor, parts.clock.now()).await?;
     eprintln!("  takes up    {}", letters(n_closed));
     eprintln!("run {run}");

@@ -77,7 +77,10 @@ fn trace(run: &TraceView<'_>) -> Vec<String> {
         let outputs: Vec<String> =
             cell.outputs.iter().map(|(name, output)| format!("{name} = {}", value(Some(output)))).collect();
         let error = cell.error.as_ref().map(|error| format!("failed: {} ({})", error.message, error.code));
-        lines.push(format!("  by {}: {}", cell.action, error.unwrap_or_else(|| outputs.join(", "))));
+        let gave = error.unwrap_or_else(|| outputs.join(", "));
+        if !gave.is_empty() {
+            lines.push(format!("  by {}: {gave}", cell.action));
+        }
     }
     if let Some(cause) = run.cause {
         lines.push(format!("  why: {} ({})", cause.message, cause.code));

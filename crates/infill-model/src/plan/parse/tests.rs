@@ -366,8 +366,11 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             },
             verify: Verify::Sample(u64::from(seconds) + 1),
             canary,
-            max_failed: [None, Some(MaxFailed::Rows(seconds.into())), Some(MaxFailed::Percent(2))]
+            max_failed: [None, Some(Most::Rows(seconds.into())), Some(Most::Percent(2))]
                 [usize::from(seconds % 3)],
+            max_changed: [None, Some(Most::Rows(seconds.into())), Some(Most::Percent(99))]
+                [usize::from(seconds % 3)],
+            approve: [Approve::Automatic, Approve::Manual][usize::from(seconds % 2)],
         })
 }
 
