@@ -14,6 +14,9 @@ use crate::services::Services;
 /// How long interrupted tests may take to end by themselves.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// The variable that tells Rust's test programs how many tests to run at once.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
 /// What a shell reports of a program ended by Ctrl-C: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
 
@@ -35,6 +38,7 @@ pub(crate) async fn test(args: &[String]) -> anyhow::Result<ExitCode> {
         .env(AMQP_URL, &services.amqp_url)
         .env(DATABASE_URL, &services.database_url)
         .env(SERVICES_DIR, services.dir())
+        .env(TEST_THREADS, test_threads().to_string())
         .stdin(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
@@ -48,6 +52,11 @@ pub(crate) async fn test(args: &[String]) -> anyhow::Result<ExitCode> {
     }
     services.end().await?;
     Ok(status.map_or(ExitCode::from(INTERRUPTED), exit_code))
+}
+
+/// Tests at once: most of what an end-to-end test does is waiting for processes of its own.
+fn test_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).saturating_mul(2)
 }
 
 /// Whether the caller chose packages; else all are tested.
