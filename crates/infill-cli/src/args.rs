@@ -78,7 +78,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "PATH", env = "INFILL_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Who asks, as `infill audit` tells it [default: your login and this machine, as in ann@desk]
+    /// Who asks, as `infill audit` tells it (default: your login and this machine, as in ann@desk)
     #[arg(long = "as", global = true, value_name = "WHO", env = "INFILL_USER", hide_env_values = true)]
     pub(crate) actor: Option<Actor>,
 

@@ -58,7 +58,7 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
-/// The answer to [`Store::lease_batch`].
+/// The answer to [`Store::lease_batch`](crate::Store::lease_batch).
 #[derive(Clone, Debug)]
 pub enum Leased {
     /// It is yours.
@@ -117,7 +117,7 @@ pub struct BatchSave<'a> {
     pub now: Timestamp,
 }
 
-/// The answer to [`Store::save_batch`].
+/// The answer to [`Store::save_batch`](crate::Store::save_batch).
 #[derive(Clone, Copy, Debug)]
 pub enum Saved {
     /// It is stored; the run stands like this.
