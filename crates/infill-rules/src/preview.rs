@@ -88,6 +88,8 @@ pub struct Preview {
     pub rows: u64,
     /// Rows by what is about to happen to them.
     pub fates: BTreeMap<Fate, u64>,
+    /// Some records of each of these.
+    pub examples: BTreeMap<Fate, Vec<RecordId>>,
     /// The properties that the plan writes, in its order.
     pub properties: Vec<PropertyPreview>,
     /// Rows that cannot be written, by cause.
@@ -144,6 +146,7 @@ impl Preview {
         let mut preview = Self {
             rows: 0,
             fates: BTreeMap::new(),
+            examples: BTreeMap::new(),
             properties: plan.writeback.properties.iter().map(|write| property(&write.name)).collect(),
             refused: Vec::new(),
             digest: Sha256::new(),
@@ -157,6 +160,10 @@ impl Preview {
         let fate = Fate::of(result);
         self.rows = self.rows.saturating_add(1);
         count(&mut self.fates, fate);
+        let examples = self.examples.entry(fate).or_default();
+        if examples.len() < EXAMPLES {
+            examples.push(row.record.clone());
+        }
         for property in &mut self.properties {
             let new =
                 result.filter(|_| fate == Fate::Change).and_then(|result| result.wanted.get(&property.name));
@@ -288,6 +295,7 @@ mod tests {
             [("1", intends("new")), ("2", refused("LENGTH")), ("3", refused("LENGTH")), ("4", skipped)];
         let preview = preview(&rows);
         assert_eq!(preview.fates, [(Fate::Change, 1), (Fate::Skipped, 1), (Fate::Refused, 2)].into());
+        assert_eq!(preview.examples[&Fate::Refused], ["2".into(), "3".into()]);
         let [note, phone] = preview.properties.as_slice() else { panic!("{preview:?}") };
         assert_eq!(note.rows, preview.fates);
         assert_eq!(phone.rows, [(Fate::Stay, 1), (Fate::Skipped, 1), (Fate::Refused, 2)].into());

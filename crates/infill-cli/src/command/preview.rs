@@ -140,6 +140,18 @@ fn write(out: &mut dyn Write, run: &Run, preview: &Preview) -> anyhow::Result<()
         let head = ["for example", "property", "now", "will be"].map(str::to_owned).to_vec();
         render::write_table(out, &std::iter::once(head).chain(examples).collect::<Vec<_>>())?;
     }
+    for (fate, why) in [
+        (Fate::Stay, "have every value already"),
+        (Fate::Skipped, "are skipped, a condition is not met"),
+        (Fate::Held, "are held, somebody changed them since the pull"),
+        (Fate::Gone, "are gone, deleted or merged"),
+    ] {
+        if let (Some(n_rows), Some(examples)) = (preview.fates.get(&fate), preview.examples.get(&fate)) {
+            let such: Vec<&str> = examples.iter().map(infill_model::RecordId::as_str).collect();
+            let line = format!("  {} {why}, such as {}", render::count(*n_rows), such.join(", "));
+            writeln!(out, "{}", shown(&line)).context("print the preview")?;
+        }
+    }
     for refused in &preview.refused {
         let line = format!(
             "  {} refused ({}), such as record {}: {}",
@@ -274,6 +286,7 @@ fn head(run: &Run, preview: &Preview) -> serde_json::Map<String, serde_json::Val
         ("digest", json!(preview.digest())),
         ("n_rows", json!(preview.rows)),
         ("fates", json!(preview.fates)),
+        ("examples", json!(preview.examples)),
         ("properties", json!(preview.properties)),
         ("refused", json!(preview.refused)),
     ];
